@@ -1,0 +1,1 @@
+"""CallMatrix: an open, self-hosted pay-per-call routing and monetization platform."""

@@ -1,0 +1,128 @@
+"""A call as it stands: one frozen value, saved after every event."""
+
+from datetime import datetime
+from typing import Final, Literal
+
+import msgspec
+
+from callmatrix.core.call.commands import Fetch, Look, Reserve
+from callmatrix.core.call.events import EndedBy, Outcome, Precision
+from callmatrix.core.caps import Claim
+from callmatrix.core.flow import FlowState
+from callmatrix.core.geo import CallerGeo
+from callmatrix.core.ids import (
+    AccountId,
+    AttemptId,
+    BuyerId,
+    CallId,
+    CampaignId,
+    ConnectionId,
+    NumberId,
+    OfferId,
+    PublisherId,
+)
+from callmatrix.core.money import Money
+from callmatrix.core.pricing import Price
+
+CALL_FORMAT: Final = 1
+
+# Where a call stands. Every state answers every event (core/call/machine.py).
+State = Literal[
+    "new",  # nothing happened yet
+    "ivr",  # a gather waits for keys
+    "asking",  # a question is out (look, fetch)
+    "reserving",  # a claim is out
+    "dialling",  # a leg rings, is in its whisper, or is bridged
+    "voicemail",  # a message is being recorded
+    "closing",  # the caller hears the last words; only the end is awaited
+    "ended",  # over
+]
+AttemptState = Literal["reserving", "refused", "dialling", "ringing", "answered", "accepted", "ended"]
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One dial to one offer (or to a fallback number: no offer), from its claim to its settlement."""
+
+    id: AttemptId
+    number: int
+    claim: Claim
+    reserved_at: datetime
+    state: AttemptState = "reserving"
+    offer_id: OfferId | None = None
+    buyer_id: BuyerId | None = None
+    price: Price | None = None
+    earns: bool = True
+    pays_publisher: bool = True
+    refusal: str = ""
+    outcome: Outcome | None = None
+    ring_ms: int = 0
+    leg_ms: int = 0
+    bridged_ms: int = 0
+    precision: Precision = "none"
+    ended_by: EndedBy = "unknown"
+    sip_code: int = 0
+    accepted_at: datetime | None = None
+    answered_at: datetime | None = None
+    ended_at: datetime | None = None
+    settled: bool = False
+    recording_url: str = ""
+
+
+class Amounts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the call came to, and why: codes of `pricing.Rating`."""
+
+    revenue: Money = Money(0)
+    payout: Money = Money(0)
+    cost: Money = Money(0)
+    credited: Money = Money(0)
+    clawed_back: Money = Money(0)
+    revenue_code: str = ""
+    payout_code: str = ""
+    revision: int = 0
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One caller's visit. `version` counts the events that it has taken."""
+
+    id: CallId
+    account_id: AccountId
+    campaign_id: CampaignId
+    plan_version: int
+    version: int = 0
+    state: State = "new"
+    arrived_at: datetime | None = None
+    caller: str | None = None
+    dialed: str = ""
+    number_id: NumberId | None = None
+    connection_id: ConnectionId | None = None
+    carrier_ref: str = ""
+    publisher_id: PublisherId | None = None
+    pays_late: bool = True
+    attestation: str = "none"
+    test: bool = False
+    answered: bool = False
+    geo: CallerGeo | None = None
+    tags: dict[str, str] = {}
+    fields: dict[str, str] = {}
+    flow: FlowState | None = None
+    turn: int = 0
+    question: Look | Fetch | Reserve | None = None
+    attempts: tuple[Attempt, ...] = ()
+    routing_started_at: datetime | None = None
+    consent_version: int = 0
+    consented_at: datetime | None = None
+    fallback_used: bool = False
+    blocked: str = ""
+    end_reason: str = ""
+    ended_by: EndedBy = "unknown"
+    ended_at: datetime | None = None
+    duration_ms: int | None = None
+    connected_at: datetime | None = None
+    converted_at: datetime | None = None
+    paid_at: datetime | None = None
+    billed_attempt: AttemptId | None = None
+    review: str = ""
+    amounts: Amounts = Amounts()
+    disposition: str = ""
+    voicemail_url: str = ""
+    format: int = CALL_FORMAT

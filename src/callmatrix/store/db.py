@@ -1,0 +1,157 @@
+"""Keeps the connections to PostgreSQL and tells a lost database from every other error."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TypeAlias
+
+import asyncpg
+import msgspec
+from asyncpg.pool import PoolConnectionProxy
+
+MIN_POOL_CONNECTIONS = 1
+MAX_POOL_CONNECTIONS = 20
+STATEMENT_CACHE_SIZE = 500
+CONNECT_TIMEOUT_S = 10
+ACQUIRE_TIMEOUT_S = 3
+COMMAND_TIMEOUT_S = 30
+CLOSE_TIMEOUT_S = 10
+IDLE_IN_TRANSACTION_TIMEOUT_MS = 30_000  # one forgotten transaction would hold back every outbox reader
+MIN_SERVER_VERSION = 150_000
+_JSONB_VERSION = b"\x01"  # the first byte of jsonb's binary form, jsonb.c
+
+Transaction: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
+Row: TypeAlias = asyncpg.Record
+
+# The server is not there (any more), as against: it refused a statement.
+_GONE = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.DatabaseDroppedError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.TooManyConnectionsError,
+    ConnectionError,
+    TimeoutError,
+)
+
+
+class DatabaseGone(Exception):
+    """The database cannot be reached or was lost; whether the transaction in hand took effect is unknown."""
+
+
+class DatabaseUnfit(Exception):
+    """The server at the given address cannot be used; the text names the problem and the remedy."""
+
+
+class Database(msgspec.Struct, frozen=True, kw_only=True):
+    """A pool of connections to one PostgreSQL database."""
+
+    pool: "asyncpg.Pool[asyncpg.Record]"
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """One read-committed transaction: committed at the end of the block, rolled back on any exception.
+
+        Raises `DatabaseGone` when no connection is to be had in `ACQUIRE_TIMEOUT_S`, a statement takes longer
+        than `COMMAND_TIMEOUT_S`, or the server is lost. Await nothing in the block but the database.
+        """
+        try:
+            connection = await self.pool.acquire(timeout=ACQUIRE_TIMEOUT_S)
+        except (*_GONE, OSError) as error:
+            raise DatabaseGone(f"no connection: {_said(error)}") from error
+        try:
+            async with connection.transaction():
+                yield connection
+        except _GONE as error:
+            raise DatabaseGone(f"connection lost: {_said(error)}") from error
+        except asyncpg.InterfaceError as error:
+            if connection.is_closed():
+                raise DatabaseGone(f"connection lost: {_said(error)}") from error
+            raise
+        finally:
+            await self.pool.release(connection)
+
+    async def ping(self) -> None:
+        """Return if the database answers; raises `DatabaseGone` if not."""
+        async with self.transaction() as tx:
+            await tx.execute("select 1")
+
+    async def close(self) -> None:
+        """Close every connection, waiting at most `CLOSE_TIMEOUT_S` for those in use, then cutting them."""
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await self.pool.close()
+        except TimeoutError:
+            self.pool.terminate()
+
+
+async def connect(
+    dsn: str,
+    *,
+    application_name: str = "callmatrix",
+    min_connections: int = MIN_POOL_CONNECTIONS,
+    max_connections: int = MAX_POOL_CONNECTIONS,
+) -> Database:
+    """Open a pool on `dsn` (a postgresql:// address).
+
+    json and jsonb columns are bytes both ways: we encode and decode with msgspec. Raises `DatabaseGone` when
+    nobody answers, `DatabaseUnfit` when the address, login or server version is wrong.
+    """
+    try:
+        pool = await asyncpg.create_pool(
+            dsn,
+            min_size=min_connections,
+            max_size=max_connections,
+            init=_prepare,
+            timeout=CONNECT_TIMEOUT_S,
+            command_timeout=COMMAND_TIMEOUT_S,
+            statement_cache_size=STATEMENT_CACHE_SIZE,
+            server_settings={
+                "application_name": application_name,
+                "timezone": "UTC",
+                "synchronous_commit": "on",
+                "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_TIMEOUT_MS),
+            },
+        )
+    except (*_GONE, OSError) as error:
+        raise DatabaseGone(f"cannot connect: {_said(error)}") from error
+    except (
+        asyncpg.InvalidAuthorizationSpecificationError,
+        asyncpg.InvalidCatalogNameError,
+        asyncpg.ClientConfigurationError,
+    ) as error:
+        raise DatabaseUnfit(f"DATABASE_URL does not work ({_said(error)}): correct it") from error
+    db = Database(pool=pool)
+    async with db.transaction() as tx:
+        number = int(await tx.fetchval("select current_setting('server_version_num')"))
+    if number < MIN_SERVER_VERSION:
+        await db.close()
+        raise DatabaseUnfit(
+            f"DATABASE_URL leads to PostgreSQL {number // 10_000}: version {MIN_SERVER_VERSION // 10_000} or later is needed"
+        )
+    return db
+
+
+async def _prepare(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    await connection.set_type_codec(
+        "jsonb", schema="pg_catalog", encoder=_encode_jsonb, decoder=_decode_jsonb, format="binary"
+    )
+    await connection.set_type_codec("json", schema="pg_catalog", encoder=_as_bytes, decoder=bytes, format="binary")
+
+
+def _encode_jsonb(value: bytes | str) -> bytes:
+    return _JSONB_VERSION + _as_bytes(value)
+
+
+def _decode_jsonb(value: bytes) -> bytes:
+    return bytes(value[1:])
+
+
+def _as_bytes(value: bytes | str) -> bytes:
+    return value.encode() if isinstance(value, str) else value
+
+
+def _said(error: BaseException) -> str:
+    return str(error) or type(error).__name__
