@@ -1,9 +1,10 @@
 """One PostgreSQL server a run, one database a worker, emptied for each test; no network but loopback.
 
-`CALLMATRIX_TEST_DATABASE_URL` (a role that may create databases) replaces the embedded server.
+`CALLMATRIX_TEST_DATABASE_URL` (by a superuser role) replaces the embedded server.
 """
 
 import asyncio
+import contextlib
 import ipaddress
 import os
 import shutil
@@ -69,7 +70,9 @@ def _start_server(config: pytest.Config) -> str:
         return _GIVEN_DATABASE_URL
     if _SERVER not in config.stash:
         _discard_left_behind()
-        config.stash[_SERVER] = embedded.start(_TEST_DATA / str(os.getpid()))
+        ours = _TEST_DATA / str(os.getpid())
+        ours.mkdir(exist_ok=True)
+        config.stash[_SERVER] = embedded.start(ours)
     return config.stash[_SERVER].dsn
 
 
@@ -77,9 +80,21 @@ def _discard_left_behind() -> None:
     """Remove the servers of test runs that were killed."""
     _TEST_DATA.mkdir(exist_ok=True)
     for folder in _TEST_DATA.iterdir():
-        if not Path(f"/proc/{folder.name}").exists():
-            embedded.discard(folder)
-            shutil.rmtree(folder, ignore_errors=True)
+        if not _is_alive(int(folder.name)):
+            # Another run may be removing the same one.
+            with contextlib.suppress(embedded.ServerNotStarted, FileNotFoundError):
+                embedded.discard(folder)
+                shutil.rmtree(folder)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -92,12 +107,12 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     if _SERVER in config.stash:
         config.stash[_SERVER].stop()
         embedded.discard(_TEST_DATA / str(os.getpid()))
-        shutil.rmtree(_TEST_DATA / str(os.getpid()), ignore_errors=True)
+        shutil.rmtree(_TEST_DATA / str(os.getpid()))
 
 
 @pytest.fixture(scope="session")
 def server_url(request: pytest.FixtureRequest) -> str:
-    """The address of the server's maintenance database, by a role that may create databases."""
+    """The address of the server's maintenance database, by a superuser role."""
     given = getattr(request.config, "workerinput", {}).get("server_url")
     return given or _start_server(request.config)
 
@@ -136,7 +151,7 @@ async def connected(database_url: str) -> AsyncIterator[Database]:
 
 @pytest.fixture
 async def db(connected: Database) -> Database:
-    """A pool on a migrated database with empty tables and restarted sequences."""
+    """A pool on a migrated database with empty tables."""
     await _empty(connected)
     return connected
 
@@ -161,8 +176,10 @@ async def _empty(database: Database) -> None:
         )
         if not names:
             return
-        asked = " union all ".join(f"select '{row['name']}' from only {row['name']} limit 1" for row in names)
-        filled = await tx.fetch(" union all ".join(f"({part})" for part in asked.split(" union all ")))
+        asked = " union all ".join(
+            f"(select '{row['name']}' from only {row['name']} limit 1)" for row in names
+        )
+        filled = await tx.fetch(asked)
         if filled:
             listed = ", ".join(row[0] for row in filled)
             await tx.execute(f"truncate {listed} restart identity cascade")

@@ -138,7 +138,9 @@ async def _prepare(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
     await connection.set_type_codec(
         "jsonb", schema="pg_catalog", encoder=_encode_jsonb, decoder=_decode_jsonb, format="binary"
     )
-    await connection.set_type_codec("json", schema="pg_catalog", encoder=_as_bytes, decoder=bytes, format="binary")
+    await connection.set_type_codec(
+        "json", schema="pg_catalog", encoder=_as_bytes, decoder=bytes, format="binary"
+    )
 
 
 def _encode_jsonb(value: bytes | str) -> bytes:

@@ -102,7 +102,13 @@ class Running:
     """A server that accepts connections at `dsn`; `stop` ends it if this process owns it."""
 
     def __init__(
-        self, place: Place, *, install: Path, found: _Found, lock: int | None, child: subprocess.Popen[bytes] | None
+        self,
+        place: Place,
+        *,
+        install: Path,
+        found: _Found,
+        lock: int | None,
+        child: subprocess.Popen[bytes] | None,
     ) -> None:
         self.dsn = f"postgresql://{SERVICE_USER}@/{DATABASE}?host={quote(str(found.socket_folder), safe='')}"
         self.place = place
@@ -205,7 +211,9 @@ def discard(data_folder: Path) -> None:
         return
     lock = _try_lock(place.owner_lock)
     if lock is None:
-        raise ServerNotStarted(f"the database in {place.folder} is in use: stop the process that runs it first")
+        raise ServerNotStarted(
+            f"the database in {place.folder} is in use: stop the process that runs it first"
+        )
     try:
         _shut_down(place, None)
         shutil.rmtree(place.folder)
@@ -375,7 +383,9 @@ def _command_line(pid: int) -> str:
             return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
         except (FileNotFoundError, ProcessLookupError):
             return ""
-    listed = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, check=False, text=True)
+    listed = subprocess.run(
+        ["ps", "-o", "command=", "-p", str(pid)], capture_output=True, check=False, text=True
+    )
     return listed.stdout
 
 
@@ -430,7 +440,9 @@ def _copy_install(package: Path, version: str) -> Path:
         draft = Path(tempfile.mkdtemp(prefix=f"{version}.", dir=target.parent))
         # The programs find their libraries beside their package: both folders keep their names.
         for folder in (package, package.parent / f"{package.name}.libs"):
-            shutil.copytree(folder, draft / folder.name, symlinks=True, ignore=shutil.ignore_patterns("*.a", "*.py*"))
+            shutil.copytree(
+                folder, draft / folder.name, symlinks=True, ignore=shutil.ignore_patterns("*.a", "*.py*")
+            )
         for path in (draft, *draft.rglob("*")):
             if not path.is_symlink():
                 runnable = path.is_dir() or path.stat().st_mode & 0o100
@@ -460,7 +472,10 @@ def _create_service_user() -> None:
     command = ["useradd", "--system", "--user-group", "--no-create-home", "--home-dir", str(ROOT_FOLDER)]
     try:
         done = subprocess.run(
-            [*command, "--shell", "/usr/sbin/nologin", SERVICE_USER], capture_output=True, check=False, text=True
+            [*command, "--shell", "/usr/sbin/nologin", SERVICE_USER],
+            capture_output=True,
+            check=False,
+            text=True,
         )
     except FileNotFoundError as error:
         raise ServerNotStarted(

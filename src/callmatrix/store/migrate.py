@@ -41,12 +41,16 @@ def read_migrations(folder: Path = FOLDER) -> tuple[Migration, ...]:
     for path in sorted(folder.glob("*.sql"))[:MAX_MIGRATIONS]:
         matched = _NAME.match(path.name)
         if matched is None:
-            raise MigrationRefused(f"migration {path.name} must be called like 0001_what_it_adds.sql: rename it")
+            raise MigrationRefused(
+                f"migration {path.name} must be called like 0001_what_it_adds.sql: rename it"
+            )
         sql = path.read_text(encoding="utf-8")
         checksum = hashlib.sha256(sql.encode()).hexdigest()
         found.append(Migration(number=int(matched[1]), name=path.stem, sql=sql, checksum=checksum))
         if len(found) > 1 and found[-2].number == found[-1].number:
-            raise MigrationRefused(f"{found[-2].name} and {found[-1].name} have the same number: renumber the later one")
+            raise MigrationRefused(
+                f"{found[-2].name} and {found[-1].name} have the same number: renumber the later one"
+            )
     return tuple(found)
 
 
@@ -95,12 +99,16 @@ async def _applied(tx: Transaction) -> tuple[tuple[int, str, str], ...]:
     return tuple((row["number"], row["name"], row["checksum"]) for row in rows)
 
 
-def _missing(wanted: tuple[Migration, ...], applied: tuple[tuple[int, str, str], ...]) -> tuple[Migration, ...]:
+def _missing(
+    wanted: tuple[Migration, ...], applied: tuple[tuple[int, str, str], ...]
+) -> tuple[Migration, ...]:
     known = {step.number: step for step in wanted}
     for number, name, checksum in applied:
         step = known.pop(number, None)
         if step is None:
-            raise MigrationRefused(f"the database has migration {name}, which this release does not: run a later release")
+            raise MigrationRefused(
+                f"the database has migration {name}, which this release does not: run a later release"
+            )
         if step.checksum != checksum:
             raise MigrationRefused(
                 f"migration {step.name} was applied as {name} with other contents: "
@@ -109,5 +117,7 @@ def _missing(wanted: tuple[Migration, ...], applied: tuple[tuple[int, str, str],
     last = max((number for number, _, _ in applied), default=0)
     missing = tuple(known[number] for number in sorted(known))
     if missing and missing[0].number < last:
-        raise MigrationRefused(f"migration {missing[0].name} comes before {last:04}, which is applied: renumber it")
+        raise MigrationRefused(
+            f"migration {missing[0].name} comes before {last:04}, which is applied: renumber it"
+        )
     return missing
