@@ -130,7 +130,7 @@ def database_names() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 async def database_url(server_url: str, database_names: Iterator[str]) -> AsyncIterator[str]:
-    """The address of this worker's migrated database, for tests that start processes; ask `db` to empty it."""
+    """The address of this worker's migrated database, for tests that start processes; `db` empties it."""
     name = next(database_names)
     await _administer(server_url, f'create database "{name}"')
     url = _with_database(server_url, name)

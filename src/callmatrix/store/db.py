@@ -49,25 +49,27 @@ class Database(msgspec.Struct, frozen=True, kw_only=True):
     """A pool of connections to one PostgreSQL database."""
 
     pool: "asyncpg.Pool[asyncpg.Record]"
+    acquire_timeout_s: float = ACQUIRE_TIMEOUT_S
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         """One read-committed transaction: committed at the end of the block, rolled back on any exception.
 
-        Raises `DatabaseGone` when no connection is to be had in `ACQUIRE_TIMEOUT_S`, a statement takes longer
+        Raises `DatabaseGone` when no connection is to be had in `acquire_timeout_s`, a statement takes longer
         than `COMMAND_TIMEOUT_S`, or the server is lost. Await nothing in the block but the database.
         """
         try:
-            connection = await self.pool.acquire(timeout=ACQUIRE_TIMEOUT_S)
-        except (*_GONE, OSError) as error:
+            connection = await self.pool.acquire(timeout=self.acquire_timeout_s)
+        except (*_GONE, asyncpg.InterfaceError, OSError) as error:
             raise DatabaseGone(f"no connection: {_said(error)}") from error
         try:
             async with connection.transaction():
                 yield connection
-        except _GONE as error:
-            raise DatabaseGone(f"connection lost: {_said(error)}") from error
-        except asyncpg.InterfaceError as error:
-            if connection.is_closed():
+        except (*_GONE, asyncpg.InterfaceError) as error:
+            if isinstance(error.__context__, asyncio.CancelledError):
+                # The rollback failed too, but who cancelled us waits for just this.
+                raise error.__context__ from error
+            if isinstance(error, _GONE) or _is_closed(connection):
                 raise DatabaseGone(f"connection lost: {_said(error)}") from error
             raise
         finally:
@@ -78,10 +80,10 @@ class Database(msgspec.Struct, frozen=True, kw_only=True):
         async with self.transaction() as tx:
             await tx.execute("select 1")
 
-    async def close(self) -> None:
-        """Close every connection, waiting at most `CLOSE_TIMEOUT_S` for those in use, then cutting them."""
+    async def close(self, *, wait_s: float = CLOSE_TIMEOUT_S) -> None:
+        """Close every connection, waiting at most `wait_s` for those in use, then cutting them."""
         try:
-            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+            async with asyncio.timeout(wait_s):
                 await self.pool.close()
         except TimeoutError:
             self.pool.terminate()
@@ -129,7 +131,8 @@ async def connect(
     if number < MIN_SERVER_VERSION:
         await db.close()
         raise DatabaseUnfit(
-            f"DATABASE_URL leads to PostgreSQL {number // 10_000}: version {MIN_SERVER_VERSION // 10_000} or later is needed"
+            f"DATABASE_URL leads to PostgreSQL {number // 10_000}: "
+            f"give the address of version {MIN_SERVER_VERSION // 10_000} or later"
         )
     return db
 
@@ -153,6 +156,14 @@ def _decode_jsonb(value: bytes) -> bytes:
 
 def _as_bytes(value: bytes | str) -> bytes:
     return value.encode() if isinstance(value, str) else value
+
+
+def _is_closed(connection: Transaction) -> bool:
+    try:
+        return connection.is_closed()
+    except asyncpg.InterfaceError:
+        # A pool that was cut has taken the connection back.
+        return True
 
 
 def _said(error: BaseException) -> str:

@@ -47,6 +47,8 @@ SERVER_OPTIONS = {
     "log_timezone": "UTC",
     "log_line_prefix": "%m [%p] ",
 }
+# Whoever can enter the socket's folder is trusted: mode 0700 is the guard.
+INITDB_OPTIONS = ("-E", "UTF8", "--locale=C.UTF-8", "--auth=trust", "--no-instructions")
 _SOCKET_NAME = ".s.PGSQL.5432"
 _REMEDY = "or set DATABASE_URL to a PostgreSQL 15 or later"
 _log = logging.getLogger(__name__)
@@ -116,7 +118,6 @@ class Running:
         self._lock = lock
         self._child = child
         self._stopping = threading.Event()
-        self._turn = threading.Lock()
         self._watcher = threading.Thread(target=self._watch, name="embedded-postgresql", daemon=True)
         if lock is not None:
             self._watcher.start()
@@ -285,8 +286,8 @@ def _initialise(place: Place, *, install: Path, major: str) -> None:
         present = (place.pgdata / "PG_VERSION").read_text().strip()
         if present != major:
             raise ServerNotStarted(
-                f"{place.pgdata} was written by PostgreSQL {present} and this program carries {major}: dump it "
-                f"with the release that wrote it (pg_dump) and restore into a new CALLMATRIX_DATA, {_REMEDY}"
+                f"{place.pgdata} was written by PostgreSQL {present}, this program carries {major}: "
+                f"dump it with the release that wrote it (pg_dump), restore into a new CALLMATRIX_DATA, {_REMEDY}"
             )
         return
     fresh = place.folder / "pgdata.new"
@@ -296,8 +297,7 @@ def _initialise(place: Place, *, install: Path, major: str) -> None:
         os.chown(fresh, place.run_as.uid, place.run_as.gid)
     _run(
         place,
-        [str(install / "bin" / "initdb"), "-D", str(fresh), "-U", SERVICE_USER, "-E", "UTF8"]
-        + ["--locale=C.UTF-8", "--auth=trust", "--no-instructions"],  # the socket's folder is the guard
+        [str(install / "bin" / "initdb"), "-D", str(fresh), "-U", SERVICE_USER, *INITDB_OPTIONS],
         feed=b"",
     )
     _run(
@@ -441,7 +441,10 @@ def _copy_install(package: Path, version: str) -> Path:
         # The programs find their libraries beside their package: both folders keep their names.
         for folder in (package, package.parent / f"{package.name}.libs"):
             shutil.copytree(
-                folder, draft / folder.name, symlinks=True, ignore=shutil.ignore_patterns("*.a", "*.py*")
+                folder,
+                draft / folder.name,
+                symlinks=True,
+                ignore=shutil.ignore_patterns("*.a", "*.py*", "include"),
             )
         for path in (draft, *draft.rglob("*")):
             if not path.is_symlink():
@@ -479,7 +482,7 @@ def _create_service_user() -> None:
         )
     except FileNotFoundError as error:
         raise ServerNotStarted(
-            f"as root, the database runs as a system user '{SERVICE_USER}', and useradd is missing to make it: "
+            f"as root, the database runs as system user '{SERVICE_USER}', and useradd is missing to make it: "
             f"create that user, run as an ordinary user, {_REMEDY}"
         ) from error
     if done.returncode not in (0, already_exists):
