@@ -1,6 +1,6 @@
-"""The IVR: a graph of nodes, walked one caller input at a time."""
+"""What a flow is made of: its nodes, what comes in, and where an input leads."""
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, assert_never
 
 import msgspec
 
@@ -219,6 +219,37 @@ Node = (
 )
 
 
+class Exit(msgspec.Struct, frozen=True, kw_only=True):
+    """One way on from a node: `name` is its path inside the node, such as `next` or `branches.1`."""
+
+    name: str
+    next: NodeId
+
+
+def exits(node: Node) -> tuple[Exit, ...]:
+    """Every way on from a node, in the order of its document; none where it leaves the flow."""
+    match node:
+        case SayNode() | PlayNode() | SetNode():
+            return (Exit(name="next", next=node.next),)
+        case MenuNode():
+            keys = tuple(Exit(name=f"branches.{key}", next=to) for key, to in node.branches.items())
+            invalid = () if node.invalid is None else (Exit(name="invalid", next=node.invalid),)
+            return (*keys, Exit(name="no_input", next=node.no_input), *invalid)
+        case CollectNode() | LookupNode():
+            return (Exit(name="next", next=node.next), Exit(name="failed", next=node.failed))
+        case BranchNode():
+            cases = tuple(Exit(name=f"cases.{n}", next=case.next) for n, case in enumerate(node.cases))
+            return (*cases, Exit(name="otherwise", next=node.otherwise))
+        case HoursNode():
+            return (Exit(name="open", next=node.open), Exit(name="closed", next=node.closed))
+        case SplitNode():
+            return tuple(Exit(name=f"shares.{n}", next=share.next) for n, share in enumerate(node.shares))
+        case VoicemailNode() | RouteNode() | HangupNode():
+            return ()
+        case _:
+            assert_never(node)
+
+
 class Flow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A whole IVR: named nodes and where it starts."""
 
@@ -232,6 +263,11 @@ class FlowState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     node: str
     tries: int = 0
+
+
+# Why the flow itself hung up: a hangup node; more than `MAX_STEPS` nodes without waiting; a node that is
+# not in the flow. The last two cannot happen in a published flow.
+HANGUP_CODES: Final = ("flow_hangup", "flow_too_long", "flow_broken")
 
 
 # What may come in …
@@ -296,7 +332,7 @@ class ToVoicemail(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", t
 
 
 class ToHangup(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="to_hangup"):
-    """Leave the flow and hang up. `code` is `flow_hangup`, or `flow_too_long` past `MAX_STEPS`."""
+    """Leave the flow and hang up. `code` is one of `HANGUP_CODES`."""
 
     code: str
 
@@ -305,7 +341,11 @@ Onward = AskCaller | AskService | ToRouting | ToVoicemail | ToHangup
 
 
 class Visit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One node passed, for the trace: which exit was taken and why (a code, a key, a failed rule leaf)."""
+    """One node passed, for the trace: which exit was taken and why (a code, a key, a failed rule leaf).
+
+    `exit` is the name of one of the node's `exits`, `wait` where the walk stopped for an answer, or the
+    node's kind where it left the flow.
+    """
 
     node: str
     exit: str
