@@ -8,7 +8,15 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from callmatrix.store.db import Database, DatabaseGone, DatabaseUnfit, Transaction, connect
+from callmatrix.store.db import (
+    Database,
+    DatabaseGone,
+    DatabaseUnfit,
+    Transaction,
+    connect,
+    pool_connections,
+)
+from callmatrix.store.embedded import SERVER_OPTIONS
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -137,3 +145,11 @@ async def test_closing_cuts_a_connection_that_is_never_given_back(database_url: 
         await holder
     with pytest.raises(DatabaseGone):
         await database.ping()
+
+
+def test_every_process_has_connections_and_together_they_leave_room_on_the_embedded_server() -> None:
+    shares = {processes: pool_connections(processes) for processes in (1, 4, 8, 64)}
+    assert shares == {1: 20, 4: 20, 8: 10, 64: 2}
+    assert all(
+        processes * share < int(SERVER_OPTIONS["max_connections"]) for processes, share in shares.items()
+    )

@@ -11,6 +11,8 @@ from asyncpg.pool import PoolConnectionProxy
 
 MIN_POOL_CONNECTIONS = 1
 MAX_POOL_CONNECTIONS = 20
+LEAST_POOL_CONNECTIONS = 2
+POOLED_CONNECTIONS_OF_ALL = 80  # PostgreSQL's own default allows 100; listeners and people need some
 STATEMENT_CACHE_SIZE = 500
 CONNECT_TIMEOUT_S = 10
 ACQUIRE_TIMEOUT_S = 3
@@ -87,6 +89,11 @@ class Database(msgspec.Struct, frozen=True, kw_only=True):
                 await self.pool.close()
         except TimeoutError:
             self.pool.terminate()
+
+
+def pool_connections(processes: int) -> int:
+    """How many connections each of `processes` server processes may hold, so that all find room."""
+    return max(LEAST_POOL_CONNECTIONS, min(MAX_POOL_CONNECTIONS, POOLED_CONNECTIONS_OF_ALL // processes))
 
 
 async def connect(
