@@ -1,9 +1,9 @@
-"""Decides where a caller is: state, area code, ZIP, county and possible time zones; unknown is never guessed."""
+"""Decides where a caller is: state, area code, ZIP, county, possible time zones. Unknown is never guessed."""
 
 from collections import defaultdict
 from functools import cache
 from importlib import resources
-from typing import Final, Literal
+from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -133,7 +133,7 @@ def from_number(e164: str | None) -> CallerGeo:
         return UNKNOWN
     area = _areas().get(code)
     if area is None:
-        return UNKNOWN if code in _non_geographic_codes() else CallerGeo(area_code=code)
+        return UNKNOWN if _is_service_code(code) else CallerGeo(area_code=code)
     for length in range(len(e164), len("+1415"), -1):
         zones = _exchange_zones().get(e164[1:length])
         if zones is not None:
@@ -151,7 +151,7 @@ def from_zip(text: str) -> CallerGeo:
 
 
 def caller_geo(number: str | None, zip_from_ivr: str | None) -> CallerGeo:
-    """The place of a caller. A ZIP from the IVR outranks the area code; one that does not exist is ignored."""
+    """The place of a caller: a ZIP from the IVR outranks the area code, unless there is no such ZIP."""
     by_number = from_number(number)
     by_zip = UNKNOWN if zip_from_ivr is None else from_zip(zip_from_ivr)
     if by_zip is UNKNOWN:
@@ -171,15 +171,22 @@ def preload() -> None:
     _zips()
     _areas()
     _exchange_zones()
-    _non_geographic_codes()
 
 
 def _zip_digits(text: str) -> str | None:
     written = text[:MAX_ZIP_CHARS].strip()
-    digits = written.replace("-", "", 1) if written[ZIP_DIGITS : ZIP_DIGITS + 1] == "-" else written
+    first, dash, four = written.partition("-")
+    digits = first + four
+    if dash and (len(first) != ZIP_DIGITS or len(digits) != ZIP_PLUS_FOUR_DIGITS):
+        return None
     if digits.isascii() and digits.isdigit() and len(digits) in (ZIP_DIGITS, ZIP_PLUS_FOUR_DIGITS):
         return digits[:ZIP_DIGITS]
     return None
+
+
+def _zip_rows() -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = zipcodes.list_all()  # type: ignore[no-untyped-call]
+    return rows
 
 
 @cache
@@ -192,7 +199,7 @@ def _zips() -> dict[str, CallerGeo]:
             time_zones=(row["timezone"],) if row["timezone"] in zone_names() else (),
             source="zip",
         )
-        for row in zipcodes.list_all()
+        for row in _zip_rows()
     }
 
 
@@ -206,7 +213,8 @@ def _areas() -> dict[str, CallerGeo]:
         if prefix.startswith("1") and len(prefix) >= len("1415"):
             zones_by_number[prefix[1:4]].update(zones)
     areas: dict[str, CallerGeo] = {}
-    for code in sorted(states.keys() | zones_by_number.keys()):
+    codes = (code for code in states.keys() | zones_by_number.keys() if not _is_service_code(code))
+    for code in sorted(codes):
         state = states.get(code)
         # The ZIPs know which zones an area code reaches; the numbering data has several overlays wrong.
         found = zones_by_zip.get((code, state)) or zones_by_number[code]
@@ -216,7 +224,7 @@ def _areas() -> dict[str, CallerGeo]:
             time_zones=tuple(sorted(found & zone_names())),
             source="number",
         )
-    return {code: area for code, area in areas.items() if code not in _non_geographic_codes()}
+    return areas
 
 
 @cache
@@ -230,7 +238,7 @@ def _exchange_zones() -> dict[str, tuple[str, ...]]:
 
 def _zones_by_area_code_and_state() -> dict[tuple[str, str | None], set[str]]:
     zones: defaultdict[tuple[str, str | None], set[str]] = defaultdict(set)
-    for row in zipcodes.list_all():
+    for row in _zip_rows():
         if row["timezone"] in zone_names():
             for code in row["area_codes"]:
                 zones[code, row["state"]].add(row["timezone"])
@@ -248,17 +256,13 @@ def _states_by_area_code() -> dict[str, str]:
             whole_codes[prefix[1:]] = state
         elif state is not None:
             exchanges[prefix[1:4]].add(state)
-    found = {code: states for code, states in exchanges.items() if code not in whole_codes}
-    states = whole_codes | {code: one for code, (one, *more) in _sorted_sets(found) if not more}
+    spanning_one = {code: next(iter(found)) for code, found in exchanges.items() if len(found) == 1}
+    states = spanning_one | whole_codes
     for territory in TERRITORIES:
         metadata = phonenumbers.PhoneMetadata.metadata_for_region(territory, None)
-        for code in metadata.leading_digits.split("|"):
+        for code in (metadata.leading_digits or "").split("|") if metadata else ():
             states[code] = territory
     return states
-
-
-def _sorted_sets(sets: dict[str, set[str]]) -> list[tuple[str, list[str]]]:
-    return [(key, sorted(values)) for key, values in sorted(sets.items())]
 
 
 def _state_of_place(place: str) -> str | None:
@@ -267,13 +271,6 @@ def _state_of_place(place: str) -> str | None:
     return last if last in STATE_NAMES else _CODES_BY_NAME.get(place)
 
 
-@cache
-def _non_geographic_codes() -> frozenset[str]:
-    """Codes whose numbers are toll-free, premium or personal in the plan's own patterns."""
-    metadata = phonenumbers.PhoneMetadata.metadata_for_region("US", None)
-    kinds = (metadata.toll_free, metadata.premium_rate, metadata.personal_number, metadata.uan)
-    patterns = [kind.national_number_pattern for kind in kinds if kind and kind.national_number_pattern]
-    codes = (str(code) for code in range(200, 1000))
-    return frozenset(
-        code for code in codes if any(_matches_code(pattern, code) for pattern in patterns)
-    )
+def _is_service_code(code: str) -> bool:
+    """Codes that the plan keeps for services: equal last digits (800, 555, N11), 52x and 710."""
+    return code[1] == code[2] or code.startswith("52") or code == "710"

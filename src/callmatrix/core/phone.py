@@ -91,7 +91,9 @@ def _parse(text: str, default_region: str) -> str | BadPhone:
         number = phonenumbers.parse(written, default_region)
     except phonenumbers.NumberParseException as error:
         if error.error_type == phonenumbers.NumberParseException.INVALID_COUNTRY_CODE:
-            return BadPhone(code="unknown_country", problem="The country code is unknown; start with + and it")
+            return BadPhone(
+                code="unknown_country", problem="The country code is unknown; start with + and it"
+            )
         if error.error_type == phonenumbers.NumberParseException.TOO_LONG:
             return BadPhone(code="too_long", problem="The number has too many digits")
         if error.error_type != phonenumbers.NumberParseException.NOT_A_NUMBER:
