@@ -1,0 +1,388 @@
+"""The reservations of one account in memory: the rules that the SQL function obeys too, for simulation.
+
+How a claim is judged. Owners are asked in the order of `owners_of`; each first whether it is paused,
+closed or blocked, then its concurrency, its spacing, and its caps in the order of `in_order`; a buyer's
+funds come after the buyer's own limits. The first refusal is the answer, and nothing is held.
+
+- A cap is asked only where the claim needs some of its metric: `used + need <= limit`.
+- A `paid` or `payout` cap of a publisher (or publisher in campaign) with `when_capped` "unpaid" does not
+  refuse: from there on the call pays nobody, later caps on `paid` and `payout` are not asked, and the
+  grant holds none of either, with any owner.
+- Funds: `balance + credit limit − held >= revenue_max`. They are held for the call's maximum even where
+  conversion comes later by postback (rule 15 speaks of the call, rule 11 of units of caps), and given
+  back when it is settled; the ledger's postings move the balance.
+- A settlement keeps the attempt's unit and gives back what was held and not used. What was used beyond
+  the hold fills the cap up to its limit; the rest is overage, outside the check (rule 12).
+- Units belong to the windows of the reservation, whenever they are settled or booked (rule 9).
+"""
+
+from datetime import datetime, timedelta
+from heapq import heappop, heappush
+from typing import Final, Literal
+
+import msgspec
+
+from callmatrix.core.caps.limits import (
+    Claim,
+    Denied,
+    Grant,
+    Granted,
+    LateBooking,
+    Limits,
+    Metric,
+    Owner,
+    Settlement,
+    Tally,
+    Window,
+    in_order,
+    needs_of,
+    owners_of,
+)
+from callmatrix.core.caps.windows import window_bounds
+from callmatrix.core.ids import AccountId, AttemptId, BuyerId
+from callmatrix.core.money import ZERO, Money
+
+Status = Literal["open", "paused", "closed", "blocked"]
+WhenCapped = Literal["block", "unpaid"]
+
+_PUBLISHER_METRICS: Final = ("paid", "payout")
+_MONEY_METRICS: Final = ("revenue", "payout")
+_PUBLISHERS: Final = ("publisher", "publisher_in_campaign")
+
+
+class _Row(msgspec.Struct):
+    """One cap of one owner in one window."""
+
+    ends_at: datetime
+    limit: int
+    ceiling: int
+    used: int = 0
+    overage: int = 0
+
+    def book(self, amount: int) -> None:
+        """Count what was not held: up to the limit, the rest as overage; negative gives back."""
+        if amount >= 0:
+            fits = min(amount, max(0, self.limit - self.used))
+            self.used += fits
+            self.overage += amount - fits
+        else:
+            from_overage = min(-amount, self.overage)
+            self.overage -= from_overage
+            self.used = max(0, self.used + amount + from_overage)
+
+
+class _OwnerState(msgspec.Struct):
+    """One owner's limits and what is held of them."""
+
+    owner: Owner
+    caps: tuple[tuple[Metric, Window, int], ...] = ()
+    concurrency: int | None = None
+    spacing_s: int | None = None
+    time_zone: str = "UTC"
+    week_starts_on: int = 0
+    when_capped: WhenCapped = "block"
+    status: Status = "open"
+    live: int = 0
+    last_granted_at: datetime | None = None
+    rows: dict[tuple[Metric, Window, datetime], _Row] = {}
+    current: dict[Window, tuple[datetime, datetime]] = {}
+
+    def row(self, metric: Metric, window: Window, *, limit: int, at: datetime) -> _Row:
+        """The row of the window that holds `at`, new where there is none yet."""
+        bounds = self.current.get(window)
+        if bounds is None or not bounds[0] <= at < bounds[1]:
+            bounds = window_bounds(
+                window, at=at, time_zone=self.time_zone, week_starts_on=self.week_starts_on
+            )
+            self.current[window] = bounds
+        key = (metric, window, bounds[0])
+        found = self.rows.get(key)
+        if found is None:
+            found = self.rows[key] = _Row(ends_at=bounds[1], limit=limit, ceiling=limit)
+        return found
+
+
+class _Funds(msgspec.Struct):
+    """What a buyer has, and what calls in the air hold of it."""
+
+    balance: Money = ZERO
+    credit_limit: Money = ZERO
+    held: Money = ZERO
+
+
+class _Hold(msgspec.Struct):
+    """What an attempt holds in one row; nothing, where only a late booking may fall into it."""
+
+    row: _Row
+    metric: Metric
+    amount: int
+
+
+class _Reservation(msgspec.Struct):
+    """One attempt: its grant, and until it is settled what it holds."""
+
+    claim: Claim
+    grant: Grant
+    owners: tuple[_OwnerState, ...] = ()
+    holds: tuple[_Hold, ...] = ()
+    ended_at: datetime | None = None
+    booked: set[int] = set()
+
+
+class _Judgement(msgspec.Struct):
+    """A claim on its way through its owners: what it needs still, and what it would hold."""
+
+    claim: Claim
+    at: datetime
+    needs: dict[Metric, int]
+    holds: list[_Hold] = []
+    pays_publisher: bool = True
+
+
+class Counters:
+    """Caps, concurrency, spacing and funds of one account. An owner never registered limits nothing; a
+    buyer whose funds were never set has none."""
+
+    def __init__(self, account_id: AccountId) -> None:
+        self._account_id = account_id
+        self._owners: dict[Owner, _OwnerState] = {}
+        self._funds: dict[BuyerId, _Funds] = {}
+        self._reservations: dict[AttemptId, _Reservation] = {}
+        self._expiries: list[tuple[datetime, AttemptId]] = []
+
+    def register(
+        self,
+        owner: Owner,
+        limits: Limits,
+        *,
+        time_zone: str = "UTC",
+        week_starts_on: int = 0,
+        when_capped: WhenCapped = "block",
+    ) -> None:
+        """Set or change an owner's limits. Use stays; a limit below it only refuses (rule 12)."""
+        state = self._state(owner)
+        state.caps = in_order(limits.caps)
+        state.concurrency = limits.concurrency
+        state.spacing_s = limits.spacing_s
+        state.time_zone = time_zone
+        state.week_starts_on = week_starts_on
+        state.when_capped = when_capped
+        state.current.clear()
+        new_limits = {(metric, window): limit for metric, window, limit in state.caps}
+        for (metric, window, _), row in state.rows.items():
+            limit = new_limits.get((metric, window))
+            if limit is not None and limit != row.limit:
+                row.limit = limit
+                row.ceiling = max(limit, row.used)
+
+    def set_status(self, owner: Owner, status: Status) -> None:
+        """Pause, close, block or open an owner; what it holds stays."""
+        self._state(owner).status = status
+
+    def set_funds(self, buyer_id: BuyerId, *, balance: Money, credit_limit: Money) -> None:
+        """What the buyer has paid ahead (negative: owes), and how far below zero they may go."""
+        funds = self._funds.setdefault(buyer_id, _Funds())
+        funds.balance = balance
+        funds.credit_limit = credit_limit
+
+    def move_funds(self, buyer_id: BuyerId, amount: Money) -> None:
+        """Add a posting's effect to the buyer's balance: a deposit is positive, a charge negative."""
+        funds = self._funds.setdefault(buyer_id, _Funds())
+        funds.balance += amount
+
+    def reserve(self, claim: Claim, at: datetime) -> Grant:
+        """Hold everything that the claim needs, or nothing. The same attempt gets the same answer."""
+        known = self._reservations.get(claim.attempt_id)
+        if known is not None:
+            return known.grant
+        states = tuple(self._state(owner) for owner in owners_of(claim, account_id=self._account_id))
+        judgement = _Judgement(claim=claim, at=at, needs=needs_of(claim))
+        for state in states:
+            denied = _limit_refusal(judgement, state) or _cap_refusal(judgement, state)
+            if denied is None and state.owner.kind == "buyer":
+                denied = self._funds_refusal(claim, state.owner)
+            if denied is not None:
+                self._reservations[claim.attempt_id] = _Reservation(claim=claim, grant=denied, ended_at=at)
+                return denied
+        return self._hold(judgement, states)
+
+    def settle(self, settlement: Settlement, at: datetime) -> bool:
+        """End a reservation. False, and nothing changes, where it is unknown or over already."""
+        reservation = self._reservations.get(settlement.attempt_id)
+        if reservation is None or reservation.ended_at is not None:
+            return False
+        reservation.ended_at = at
+        used: dict[Metric, int] = {
+            "attempt": 1,
+            "connect": int(settlement.connected),
+            "conversion": int(settlement.converted),
+            "paid": int(settlement.paid),
+            "payout": settlement.payout.micros,
+            "revenue": settlement.revenue.micros,
+        }
+        for hold in reservation.holds:
+            amount = used[hold.metric]
+            hold.row.used -= hold.amount - min(amount, hold.amount)
+            hold.row.book(amount - min(amount, hold.amount))
+        for state in reservation.owners:
+            state.live -= 1
+        claim = reservation.claim
+        if claim.buyer_id is not None:
+            self._funds[claim.buyer_id].held -= claim.revenue_max
+        return True
+
+    def book_late(self, booking: LateBooking) -> bool:
+        """Count what came after settlement, in the windows of the reservation. False, and nothing
+        changes, where the attempt is unknown or still held, or the revision is booked already."""
+        reservation = self._reservations.get(booking.attempt_id)
+        if reservation is None or reservation.ended_at is None or booking.revision in reservation.booked:
+            return False
+        reservation.booked.add(booking.revision)
+        amounts: dict[Metric, int] = {
+            "conversion": booking.conversions,
+            "paid": booking.payments,
+            "payout": booking.payout.micros,
+            "revenue": booking.revenue.micros,
+        }
+        for hold in reservation.holds:
+            hold.row.book(amounts.get(hold.metric, 0))
+        return True
+
+    def sweep(self, at: datetime) -> tuple[AttemptId, ...]:
+        """Release what has expired by `at`, oldest first; nothing but the attempt stays used."""
+        expired: list[AttemptId] = []
+        while self._expiries and self._expiries[0][0] <= at:
+            _, attempt_id = heappop(self._expiries)
+            if self.settle(Settlement(attempt_id=attempt_id), at):
+                expired.append(attempt_id)
+        return tuple(expired)
+
+    def forget(self, before: datetime) -> None:
+        """Drop attempts and windows that ended before an instant, so that long simulations stay small."""
+        ended = [
+            attempt_id
+            for attempt_id, reservation in self._reservations.items()
+            if reservation.ended_at is not None and reservation.ended_at < before
+        ]
+        for attempt_id in ended:
+            del self._reservations[attempt_id]
+        in_use = {id(hold.row) for kept in self._reservations.values() for hold in kept.holds}
+        for state in self._owners.values():
+            state.rows = {
+                key: row for key, row in state.rows.items() if row.ends_at >= before or id(row) in in_use
+            }
+
+    def tally(self, owner: Owner, metric: Metric, window: Window, *, at: datetime) -> Tally | None:
+        """One cap in the window that holds `at`; None where nothing was asked of it there."""
+        state = self._state(owner)
+        starts_at, _ = window_bounds(
+            window, at=at, time_zone=state.time_zone, week_starts_on=state.week_starts_on
+        )
+        row = state.rows.get((metric, window, starts_at))
+        if row is None:
+            return None
+        return Tally(limit=row.limit, ceiling=row.ceiling, used=row.used, overage=row.overage)
+
+    def live(self, owner: Owner) -> int:
+        """How many attempts the owner has in the air."""
+        return self._state(owner).live
+
+    def held_funds(self, buyer_id: BuyerId) -> Money:
+        """What calls in the air hold of the buyer's funds."""
+        return self._funds.get(buyer_id, _Funds()).held
+
+    def open_attempts(self) -> tuple[AttemptId, ...]:
+        """The attempts that hold something."""
+        return tuple(key for key, kept in self._reservations.items() if kept.ended_at is None)
+
+    def _state(self, owner: Owner) -> _OwnerState:
+        state = self._owners.get(owner)
+        if state is None:
+            state = self._owners[owner] = _OwnerState(owner=owner)
+        return state
+
+    def _funds_refusal(self, claim: Claim, owner: Owner) -> Denied | None:
+        assert claim.buyer_id is not None
+        funds = self._funds.setdefault(claim.buyer_id, _Funds())
+        total = funds.balance + funds.credit_limit
+        if total - funds.held >= claim.revenue_max:
+            return None
+        return Denied(
+            attempt_id=claim.attempt_id,
+            code="no_funds",
+            owner=owner,
+            limit=str(total),
+            used=str(funds.held),
+        )
+
+    def _hold(self, judgement: _Judgement, states: tuple[_OwnerState, ...]) -> Granted:
+        claim, at = judgement.claim, judgement.at
+        for hold in judgement.holds:
+            # a publisher asked after this cap may have turned the call unpaid
+            hold.amount = judgement.needs[hold.metric]
+            hold.row.used += hold.amount
+        for state in states:
+            state.live += 1
+            state.last_granted_at = max(at, state.last_granted_at or at)
+        if claim.buyer_id is not None:
+            self._funds[claim.buyer_id].held += claim.revenue_max
+        grant = Granted(attempt_id=claim.attempt_id, pays_publisher=judgement.pays_publisher)
+        self._reservations[claim.attempt_id] = _Reservation(
+            claim=claim, grant=grant, owners=states, holds=tuple(judgement.holds)
+        )
+        heappush(self._expiries, (claim.expires_at, claim.attempt_id))
+        return grant
+
+
+def _limit_refusal(judgement: _Judgement, state: _OwnerState) -> Denied | None:
+    """Paused, closed or blocked; concurrency; spacing."""
+    attempt_id = judgement.claim.attempt_id
+    if state.status != "open":
+        return Denied(attempt_id=attempt_id, code=state.status, owner=state.owner)
+    if state.concurrency is not None and state.live >= state.concurrency:
+        return Denied(
+            attempt_id=attempt_id,
+            code="concurrency_full",
+            owner=state.owner,
+            limit=str(state.concurrency),
+            used=str(state.live),
+        )
+    if state.spacing_s is None or state.last_granted_at is None:
+        return None
+    since = judgement.at - state.last_granted_at
+    if since >= timedelta(seconds=state.spacing_s):
+        return None
+    return Denied(
+        attempt_id=attempt_id,
+        code="spacing",
+        owner=state.owner,
+        limit=str(state.spacing_s),
+        used=str(max(0, since // timedelta(seconds=1))),
+    )
+
+
+def _cap_refusal(judgement: _Judgement, state: _OwnerState) -> Denied | None:
+    """The first full cap. What the claim would hold of the others is added to the judgement."""
+    for metric, window, limit in state.caps:
+        row = state.row(metric, window, limit=limit, at=judgement.at)
+        need = judgement.needs[metric]
+        if need > 0 and row.used + need > row.limit:
+            unpaid = state.when_capped == "unpaid" and state.owner.kind in _PUBLISHERS
+            if not unpaid or metric not in _PUBLISHER_METRICS:
+                return Denied(
+                    attempt_id=judgement.claim.attempt_id,
+                    code="cap_full",
+                    owner=state.owner,
+                    metric=metric,
+                    window=window,
+                    limit=_told(metric, row.limit),
+                    used=_told(metric, row.used),
+                )
+            judgement.pays_publisher = False
+            judgement.needs["paid"] = judgement.needs["payout"] = 0
+        judgement.holds.append(_Hold(row=row, metric=metric, amount=0))
+    return None
+
+
+def _told(metric: Metric, amount: int) -> str:
+    return str(Money(amount)) if metric in _MONEY_METRICS else str(amount)
