@@ -1,13 +1,15 @@
-"""Which offer a call goes to, and why every other one did not get it."""
+"""The values of a routing decision: what it is given, what it decides, and the trace that it leaves."""
 
 from datetime import datetime
 from typing import Final, Literal
 
 import msgspec
 
-from callmatrix.core.ids import OfferId
-from callmatrix.core.money import Money
-from callmatrix.core.pricing import PastCall
+from callmatrix.core.auction import Bid
+from callmatrix.core.ids import BuyerId, OfferId
+from callmatrix.core.money import ZERO, Money
+from callmatrix.core.pricing import PastCall, Price, Tariff
+from callmatrix.core.rules import Facts
 
 MAX_RANKED: Final = 20
 
@@ -33,7 +35,7 @@ RefusalCode = Literal[
 
 
 class Shut(msgspec.Struct, frozen=True, kw_only=True):
-    """The offers of a plan that one live reason shuts: `mask` is hex, bit n = n-th offer of the plan."""
+    """The offers that one reason shuts: `mask` is hex, bit n = `Index.offer_ids[n]` of the call's plan."""
 
     code: RefusalCode
     mask: str
@@ -62,10 +64,12 @@ class Ranked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Trace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One decision, compactly: masks in hex, bit n = n-th offer of the plan version.
+    """One decision, compactly: masks in hex, bit n = `Index.offer_ids[n]` of the plan version.
 
     `removed` has, per filter that removed anything, the mask of what it removed, in filter order;
-    `ranked` the best `MAX_RANKED` of the tier; `lower_tier` the eligible offers of tiers below.
+    `eligible` the offers that competed, of one tier, and `ranked` the best `MAX_RANKED` of them;
+    `lower_tier` the other eligible offers: of tiers below or, with `same_buyer` (the caller was returned
+    to a buyer), of other buyers. `removed`, `eligible` and `lower_tier` are disjoint and make up the plan.
     Expanded by `explain`.
     """
 
@@ -89,3 +93,50 @@ class Explained(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     values: dict[str, str] = {}
     rank: int | None = None
     price: Money | None = None
+
+
+class Given(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Everything that one decision hangs on.
+
+    `tried` are the offers that earlier attempts of this call went to; `attempt_number` counts from 1, and
+    with `draw` makes the chances. `tariff` is the connection's, for the margin floor. `pays_publisher` is
+    False where this call earns no payout anyway. `bids` are the answers of this call's auction, so far.
+    `fallback_only`: the attempts are used up, only the campaign's fallback offer may still be chosen.
+    """
+
+    facts: Facts
+    looked: Looked
+    at: datetime
+    draw: int
+    attempt_number: int = 1
+    tried: tuple[OfferId, ...] = ()
+    tariff: Tariff = Tariff()
+    pays_publisher: bool = True
+    bids: tuple[Bid, ...] = ()
+    fallback_only: bool = False
+
+
+class Chosen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The offer that a call goes to, on which terms.
+
+    `price` is the entry's where it overrides the offer's; `bid` the amount where the price is a bid.
+    `revenue_max` and `payout_max` are what the claim holds (rule 11). `earns` and `pays_publisher` are
+    False where a duplicate (rule 18) is routed unpaid; settlement judges that again.
+    """
+
+    offer_id: OfferId
+    buyer_id: BuyerId
+    price: Price
+    revenue_max: Money = ZERO
+    payout_max: Money = ZERO
+    bid: Money | None = None
+    earns: bool = True
+    pays_publisher: bool = True
+    same_buyer: bool = False
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
+    """The offer chosen, None where none is eligible, and why."""
+
+    chosen: Chosen | None
+    trace: Trace

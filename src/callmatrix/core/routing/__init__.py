@@ -1,0 +1,33 @@
+"""Which offer a call goes to, and why every other one did not get it."""
+
+from callmatrix.core.routing.choice import Routable, decide
+from callmatrix.core.routing.index import FALLBACK_PRIORITY, Index
+from callmatrix.core.routing.values import (
+    MAX_RANKED,
+    Chosen,
+    Decision,
+    Explained,
+    Given,
+    Looked,
+    Ranked,
+    RefusalCode,
+    Shut,
+    Trace,
+)
+
+__all__ = [
+    "FALLBACK_PRIORITY",
+    "MAX_RANKED",
+    "Chosen",
+    "Decision",
+    "Explained",
+    "Given",
+    "Index",
+    "Looked",
+    "Ranked",
+    "RefusalCode",
+    "Routable",
+    "Shut",
+    "Trace",
+    "decide",
+]

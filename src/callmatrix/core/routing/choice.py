@@ -1,0 +1,229 @@
+"""Decides which offer a call goes to: the filters in their order, then the strategy inside the best tier."""
+
+from bisect import bisect_right
+from typing import Protocol, assert_never
+
+from callmatrix.core import auction
+from callmatrix.core.auction import Place
+from callmatrix.core.ids import OfferId
+from callmatrix.core.money import ZERO, Money
+from callmatrix.core.pricing import BidPrice, PublisherTerms, SharePayout, maximum, payout_maximum
+from callmatrix.core.routing import duplicates
+from callmatrix.core.routing.duplicates import Duplicates
+from callmatrix.core.routing.index import Index, Tier
+from callmatrix.core.routing.values import (
+    MAX_RANKED,
+    Chosen,
+    Decision,
+    Given,
+    Ranked,
+    RefusalCode,
+    Shut,
+    Trace,
+)
+
+
+class Routable(Protocol):
+    """What carries an index: a compiled plan."""
+
+    @property
+    def routing(self) -> Index: ...
+
+
+class _Sieve:
+    """Takes away from the offers left, and keeps what each filter took."""
+
+    __slots__ = ("left", "removed")
+
+    def __init__(self, every: int) -> None:
+        self.left = every
+        self.removed: list[Shut] = []
+
+    def remove(self, code: RefusalCode, mask: int) -> None:
+        gone = self.left & mask
+        if gone:
+            self.left ^= gone
+            self.removed.append(Shut(code=code, mask=f"{gone:x}"))
+
+
+def decide(plan: Routable, given: Given) -> Decision:
+    """The offer for one attempt, or none, with the trace. Pure: the same given makes the same decision."""
+    index = plan.routing
+    twice = duplicates.judge(index, given)
+    bids = usable_bids(index, given)
+    sieve = _filtered(index, given, twice=twice, bids=bids)
+    competing, same_buyer = _competing(sieve.left, twice)
+    tier = _best_tier(index, competing)
+    places: list[Place] = []
+    current = 0
+    if tier is not None:
+        current = competing & tier.mask
+        places = _order(index, given, tier=tier, current=current, bids=bids)
+    trace = Trace(
+        plan_version=index.version,
+        strategy=index.campaign.plan.strategy,
+        at=given.at,
+        draw=given.draw,
+        removed=tuple(sieve.removed),
+        ranked=tuple(_ranked(index, place) for place in places),
+        eligible=f"{current:x}",
+        lower_tier=f"{sieve.left ^ current:x}",
+        same_buyer=same_buyer,
+    )
+    if not places:
+        return Decision(chosen=None, trace=trace)
+    chosen = _chosen(index, given, position=places[0].position, twice=twice, same_buyer=same_buyer)
+    return Decision(chosen=chosen, trace=trace)
+
+
+def usable_bids(index: Index, given: Given) -> dict[int, int]:
+    """Live bids by position, in micros: those of the plan's offers that reach the offer's floor."""
+    found: dict[int, int] = {}
+    for bid in given.bids:
+        position = index.position_of.get(bid.offer_id)
+        if position is None:
+            continue
+        price = index.prices[position]
+        if isinstance(price, BidPrice) and bid.amount >= price.floor:
+            found[position] = bid.amount.micros
+    return found
+
+
+def paying_terms(index: Index, given: Given) -> PublisherTerms | None:
+    """What the call's publisher earns; None where nobody does."""
+    return index.terms_for(given.facts.publisher_id) if given.pays_publisher else None
+
+
+def _filtered(index: Index, given: Given, *, twice: Duplicates, bids: dict[int, int]) -> _Sieve:
+    """Every filter of `RefusalCode`, in that order."""
+    live = {shut.code: int(shut.mask, 16) for shut in given.looked.shut}
+    sieve = _Sieve(index.every)
+    sieve.remove("paused", live.get("paused", 0))
+    sieve.remove("closed", live.get("closed", 0))
+    sieve.remove("tried", index.mask(given.tried))
+    if given.fallback_only:
+        sieve.remove("tried", index.every & ~index.fallback)
+    if not is_bought_state(index, given):
+        sieve.remove("rule_state", index.every)
+    sieve.remove("rule_failed", index.every & ~index.conditions.passing(given.facts))
+    sieve.remove("field_missing", _missing(index, given))
+    sieve.remove("duplicate", twice.refused | live.get("duplicate", 0))
+    sieve.remove("cap_full", live.get("cap_full", 0))
+    sieve.remove("concurrency_full", live.get("concurrency_full", 0))
+    sieve.remove("spacing", live.get("spacing", 0))
+    sieve.remove("no_funds", live.get("no_funds", 0))
+    sieve.remove("blocked", live.get("blocked", 0))
+    sieve.remove("below_margin", _too_dear(index, given, twice=twice, bids=bids))
+    sieve.remove("no_price", index.without_price & ~auction.mask_of(tuple(bids)))
+    return sieve
+
+
+def is_bought_state(index: Index, given: Given) -> bool:
+    """Whether the campaign buys calls from the caller's state."""
+    geography = index.campaign.geography
+    state = given.facts.caller_state
+    if not geography.states:
+        return True
+    return geography.unknown_passes if state is None else state in geography.states
+
+
+def _missing(index: Index, given: Given) -> int:
+    missing = 0
+    for field, mask in index.requiring.items():
+        if not given.facts.fields.get(field):
+            missing |= mask
+    return missing
+
+
+def _too_dear(index: Index, given: Given, *, twice: Duplicates, bids: dict[int, int]) -> int:
+    """Offers under the margin floor. One that is routed unpaid on purpose is not judged by its margin."""
+    judged = index.every & ~twice.unearning
+    terms = paying_terms(index, given)
+    refused = index.below_margin(terms, given.tariff) & ~twice.unpaid
+    if twice.unpaid:
+        refused |= index.below_margin(None, given.tariff) & twice.unpaid
+    for position, micros in bids.items():
+        owed = None if twice.unpaid >> position & 1 else terms
+        if index.margin_refusal(position, terms=owed, tariff=given.tariff, bid=Money(micros)) is not None:
+            refused |= 1 << position
+    return refused & judged
+
+
+def _competing(left: int, twice: Duplicates) -> tuple[int, bool]:
+    """Who may compete: the eligible offers, or those of the buyer to whom the caller is returned."""
+    for mask in twice.same_buyer:
+        if left & mask:
+            return left & mask, True
+    return left, False
+
+
+def _best_tier(index: Index, competing: int) -> Tier | None:
+    if not competing:
+        return None
+    first = (competing & -competing).bit_length() - 1
+    return index.tiers[bisect_right(index.tier_starts, first) - 1]
+
+
+def _order(index: Index, given: Given, *, tier: Tier, current: int, bids: dict[int, int]) -> list[Place]:
+    """The best of the tier, by the plan's strategy."""
+    chance = auction.chances(given.draw, given.attempt_number)
+    ladder, strategy = index.ladder, index.campaign.plan.strategy
+    match strategy:
+        case "auction":
+            return auction.by_price(ladder, current, bids=bids, chance=chance, limit=MAX_RANKED)
+        case "weighted":
+            span = (tier.start, tier.stop)
+            places = auction.by_weight(ladder, current, span=span, chance=chance, limit=MAX_RANKED)
+        case "round_robin":
+            rotation = map(index.position_of.get, given.looked.rotation)
+            places = auction.by_rotation(ladder, current, rotation=rotation, limit=MAX_RANKED)
+        case "waterfall":
+            places = auction.in_order(ladder, current, limit=MAX_RANKED)
+        case _:
+            assert_never(strategy)
+    return [auction.with_bid(place, bids) for place in places] if bids else places
+
+
+def _ranked(index: Index, place: Place) -> Ranked:
+    known = index.ranked[place.position]
+    if place.ticket == 0 and place.price == index.ladder.prices[place.position]:
+        return known
+    return Ranked(
+        offer_id=known.offer_id,
+        priority=known.priority,
+        weight=known.weight,
+        price=None if place.price == auction.NO_PRICE else Money(place.price),
+        draw=place.ticket,
+    )
+
+
+def _chosen(index: Index, given: Given, *, position: int, twice: Duplicates, same_buyer: bool) -> Chosen:
+    offer = index.offers[position]
+    bid = _bid_of(given, offer.id) if isinstance(index.prices[position], BidPrice) else None
+    earns = not twice.unearning >> position & 1
+    terms = paying_terms(index, given)
+    pays = terms is not None and not twice.unpaid >> position & 1
+    limit_s = min(offer.time_limit_s, index.campaign.max_call_s)
+    most = maximum(index.prices[position], time_limit_s=limit_s, bid=bid) if earns else ZERO
+    return Chosen(
+        offer_id=offer.id,
+        buyer_id=offer.buyer_id,
+        price=index.prices[position],
+        revenue_max=most,
+        payout_max=_payout_max(terms, earns=earns, most=most) if terms is not None and pays else ZERO,
+        bid=bid,
+        earns=earns,
+        pays_publisher=given.pays_publisher and not twice.unpaid >> position & 1,
+        same_buyer=same_buyer,
+    )
+
+
+def _bid_of(given: Given, offer_id: OfferId) -> Money | None:
+    return next((bid.amount for bid in reversed(given.bids) if bid.offer_id == offer_id), None)
+
+
+def _payout_max(terms: PublisherTerms, *, earns: bool, most: Money) -> Money:
+    """A call that earns us nothing pays only where the payout does not hang on the buyer's side."""
+    if not earns and (terms.only_if_converted or isinstance(terms.payout, SharePayout)):
+        return ZERO
+    return payout_maximum(terms.payout, revenue_max=most)
