@@ -1,0 +1,1 @@
+"""The carriers' dialects of TwiML: one adapter, and a table of what differs."""

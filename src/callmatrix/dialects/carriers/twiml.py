@@ -1,0 +1,290 @@
+"""Reads what carriers report into the call's events, with the carrier's own times and their precision."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final, Literal, assert_never
+
+import msgspec
+
+from callmatrix.core.call.events import (
+    AcceptanceEntered,
+    Attestation,
+    CallEnded,
+    DigitsEntered,
+    EndedBy,
+    GatherTimedOut,
+    LegAnswered,
+    LegEnded,
+    LegRinging,
+    Outcome,
+    RecordingReady,
+    VoicemailEnded,
+)
+from callmatrix.core.errors import Problem, Refused
+from callmatrix.core.ids import AttemptId, attempt_id
+from callmatrix.core.phone import is_anonymous, parse_e164
+from callmatrix.dialects.carriers.dialect import Dialect
+from callmatrix.dialects.carriers.urls import Callback
+
+MAX_CARRIER_REF_CHARS: Final = 128
+MAX_DIALED_CHARS: Final = 64
+MAX_DIGITS: Final = 64
+MAX_RECORDING_URL_CHARS: Final = 2_000
+MAX_DURATION_DIGITS: Final = 9
+
+Params = Mapping[str, str]
+EndReason = Literal["hung_up", "failed", "canceled", "busy", "no_answer"]
+CallbackEvent = (
+    DigitsEntered
+    | GatherTimedOut
+    | LegRinging
+    | LegAnswered
+    | AcceptanceEntered
+    | LegEnded
+    | RecordingReady
+    | VoicemailEnded
+    | CallEnded
+)
+
+_KEYS: Final = frozenset("0123456789*#ABCD")
+_ATTESTATIONS: Final[dict[str, Attestation]] = {"A": "A", "B": "B", "C": "C"}
+_END_REASONS: Final[dict[str, EndReason]] = {
+    "completed": "hung_up",
+    "busy": "busy",
+    "failed": "failed",
+    "no-answer": "no_answer",
+    "canceled": "canceled",
+}
+_UNANSWERED: Final[dict[str, Outcome]] = {
+    "busy": "busy",
+    "no-answer": "no_answer",
+    "failed": "failed",
+    "canceled": "canceled",
+}
+_ANSWERED: Final = frozenset({"completed", "answered"})
+
+
+class Arrival(msgspec.Struct, frozen=True, kw_only=True):
+    """A call that comes in, as far as the carrier knows it.
+
+    `caller` is E.164, None where hidden or no telephone number. `dialed` is E.164, or what was dialled as it
+    came, at most MAX_DIALED_CHARS, where it is no number: then it is nobody's.
+    """
+
+    caller: str | None
+    dialed: str
+    carrier_ref: str
+    attestation: Attestation
+
+
+def parse_arrival(dialect: Dialect, params: Params) -> Arrival:
+    """What an arrival's page received. Raises Refused `malformed` without a call id or a dialled number."""
+    dialed = _required(params, "To").strip()
+    number = parse_e164(dialed)
+    return Arrival(
+        caller=_caller(params.get("From", "")),
+        dialed=number if isinstance(number, str) else dialed[:MAX_DIALED_CHARS],
+        carrier_ref=carrier_ref(params),
+        attestation=_attestation(params.get(dialect.attestation_param, "")),
+    )
+
+
+def carrier_ref(params: Params) -> str:
+    """The carrier's id of the leg that it reports of. Raises Refused `malformed`."""
+    ref = _required(params, "CallSid")
+    if len(ref) > MAX_CARRIER_REF_CHARS or not ref.isprintable():
+        raise _malformed("CallSid", f"is longer than {MAX_CARRIER_REF_CHARS} or not printable")
+    return ref
+
+
+def parse_callback(
+    dialect: Dialect, callback: Callback, params: Params, *, at: datetime, draw: int
+) -> CallbackEvent | None:
+    """The event that a callback reports, or None where it reports nothing that matters to the call.
+
+    Raises Refused `malformed` where a parameter that it needs is missing or can't be.
+    """
+    attempt = attempt_id(callback.call_id, callback.key)
+    match callback.kind:
+        case "gather":
+            digits = _digits(params)
+            if not digits:
+                return GatherTimedOut(at=at, draw=draw, turn=callback.key)
+            return DigitsEntered(at=at, draw=draw, turn=callback.key, digits=digits)
+        case "dial":
+            return _leg_ended(dialect, attempt, params, at)
+        case "leg":
+            return _leg_progress(attempt, params, at)
+        case "whisper":
+            return LegAnswered(at=at, attempt_id=attempt)
+        case "accept":
+            return AcceptanceEntered(at=at, attempt_id=attempt, digits=_digits(params))
+        case "record":
+            return VoicemailEnded(at=at, duration_s=_whole(params, "RecordingDuration") or 0)
+        case "voicemail":
+            return _recording_ready(None, params, at)
+        case "recording":
+            return _recording_ready(attempt, params, at)
+        case "status":
+            return parse_status(dialect, params, at=at)
+        case _:
+            assert_never(callback.kind)
+
+
+def parse_status(dialect: Dialect, params: Params, *, at: datetime) -> CallEnded | None:
+    """The end of the call that `carrier_ref(params)` names, or None while it goes on."""
+    reason = _END_REASONS.get(params.get("CallStatus", ""))
+    if reason is None:
+        return None
+    duration_s = _whole(params, "CallDuration")
+    return CallEnded(
+        at=at,
+        reason=reason,
+        duration_ms=None if duration_s is None else duration_s * 1_000,
+        ended_by=_ended_by(dialect, params),
+    )
+
+
+def _caller(text: str) -> str | None:
+    if is_anonymous(text):
+        return None
+    number = parse_e164(text)
+    return number if isinstance(number, str) else None
+
+
+def _attestation(text: str) -> Attestation:
+    """`TN-Validation-Passed-A` and its like, or the bare letter; more (`-Diverted`) may follow."""
+    if text in _ATTESTATIONS:
+        return _ATTESTATIONS[text]
+    _, passed, rest = text.partition("TN-Validation-Passed-")
+    if passed:
+        return _ATTESTATIONS.get(rest[:1], "none")
+    return "failed" if text.startswith("TN-Validation-Failed") else "none"
+
+
+def _digits(params: Params) -> str:
+    digits = params.get("Digits", "")
+    if len(digits) > MAX_DIGITS or not _KEYS.issuperset(digits):
+        raise _malformed("Digits", f"is not made of at most {MAX_DIGITS} keys")
+    return digits
+
+
+def _leg_progress(attempt: AttemptId, params: Params, at: datetime) -> LegRinging | LegAnswered | None:
+    """How a leg ended is told by its dial, which also asks what now; so here only how it began."""
+    match params.get("CallStatus", ""):
+        case "ringing":
+            return LegRinging(at=at, attempt_id=attempt)
+        case "in-progress" | "answered":
+            return LegAnswered(at=at, attempt_id=attempt)
+        case _:
+            return None
+
+
+def _leg_ended(dialect: Dialect, attempt: AttemptId, params: Params, at: datetime) -> LegEnded:
+    """A dial is over.
+
+    Where the carrier gives whole seconds of the leg, `bridged_ms` of a bridged leg is the whole leg, whisper
+    included, and the core takes the whisper off. Where it does not say whether a leg was bridged, an answered
+    one counts as bridged, and the core knows whether it was accepted.
+    """
+    status = _required(params, "DialCallStatus")
+    caller_gone = params.get("CallStatus", "") in _END_REASONS
+    outcome, bridged = _outcome(status, params.get("DialBridged", ""), caller_gone=caller_gone)
+    sip_code = _whole(params, "DialSipResponseCode") or 0
+    ended_by = _leg_ended_by(dialect, params, outcome, caller_gone=caller_gone)
+    if dialect.capabilities.precise_ms and "DialLegMs" in params:
+        return LegEnded(
+            at=at,
+            attempt_id=attempt,
+            outcome=outcome,
+            ring_ms=_whole(params, "DialRingMs") or 0,
+            leg_ms=_whole(params, "DialLegMs") or 0,
+            bridged_ms=_whole(params, "DialBridgedMs") or 0,
+            precision="ms",
+            ended_by=ended_by,
+            caller_gone=caller_gone,
+            sip_code=sip_code,
+        )
+    leg_s = _whole(params, "DialCallDuration")
+    was_answered = status in _ANSWERED
+    leg_ms = leg_s * 1_000 if leg_s is not None and was_answered else 0
+    return LegEnded(
+        at=at,
+        attempt_id=attempt,
+        outcome=outcome,
+        leg_ms=leg_ms,
+        bridged_ms=leg_ms if bridged else 0,
+        # A leg that was never answered lasted exactly nothing.
+        precision="none" if was_answered and leg_s is None else "s",
+        ended_by=ended_by,
+        caller_gone=caller_gone,
+        sip_code=sip_code,
+    )
+
+
+def _outcome(status: str, dial_bridged: str, *, caller_gone: bool) -> tuple[Outcome, bool]:
+    """What became of a leg, and whether both parties talked."""
+    if status in _ANSWERED:
+        if dial_bridged.lower() != "false":
+            return "answered", True
+        # Answered and not bridged: the buyer said no, or the caller left during the whisper.
+        return ("canceled" if caller_gone else "declined"), False
+    outcome = _UNANSWERED.get(status)
+    if outcome is None:
+        raise _malformed("DialCallStatus", f"{status[:40]!r} is unknown")
+    if outcome == "no_answer" and caller_gone:
+        # The caller left while it rang; the buyer had no chance to answer.
+        return "canceled", False
+    return outcome, False
+
+
+def _leg_ended_by(dialect: Dialect, params: Params, outcome: Outcome, *, caller_gone: bool) -> EndedBy:
+    """Who ended the leg. A caller still there did not; then it was the buyer, or the time limit."""
+    said = _ended_by(dialect, params)
+    if said != "unknown":
+        return said
+    if caller_gone:
+        return "caller"
+    return "buyer" if outcome in ("answered", "declined") else "unknown"
+
+
+def _recording_ready(attempt: AttemptId | None, params: Params, at: datetime) -> RecordingReady | None:
+    if params.get("RecordingStatus", "completed") != "completed":
+        return None
+    url = _required(params, "RecordingUrl")
+    if len(url) > MAX_RECORDING_URL_CHARS or not url.startswith(("https://", "http://")):
+        raise _malformed("RecordingUrl", "is not an http address")
+    return RecordingReady(
+        at=at, url=url, duration_s=_whole(params, "RecordingDuration") or 0, attempt_id=attempt
+    )
+
+
+def _ended_by(dialect: Dialect, params: Params) -> EndedBy:
+    if not dialect.ended_by_param:
+        return "unknown"
+    return dialect.ended_by.get(params.get(dialect.ended_by_param, ""), "unknown")
+
+
+def _whole(params: Params, name: str) -> int | None:
+    """A whole number, None where it is not given. Raises Refused `malformed` where it is something else."""
+    text = params.get(name, "")
+    if not text:
+        return None
+    if len(text) > MAX_DURATION_DIGITS or not (text.isascii() and text.isdigit()):
+        raise _malformed(name, "is not a whole number")
+    return int(text)
+
+
+def _required(params: Params, name: str) -> str:
+    value = params.get(name, "")
+    if not value:
+        raise _malformed(name, "is missing")
+    return value
+
+
+def _malformed(name: str, problem: str) -> Refused:
+    return Refused(
+        "malformed",
+        f"{name} {problem}",
+        (Problem(field=name, problem=problem, remedy="Send what this carrier documents"),),
+    )
