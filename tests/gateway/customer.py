@@ -34,7 +34,7 @@ class Received:
 
 @dataclass(kw_only=True)
 class Application:
-    """Answers paths with TwiML (what goes inside Response), or a whole reply; keeps what it received.
+    """Answers paths with TwiML (what goes inside Response), a status, or one whole reply; keeps what came.
 
     A list is used up from the front, its last staying; anything else gets 204.
     """
@@ -66,8 +66,8 @@ class Application:
         page = self.pages.get(request.path)
         if isinstance(page, list):
             page = page.pop(0) if len(page) > 1 else page[0]
-        if page is None:
-            return web.Response(status=204)
+        if page is None or isinstance(page, int):
+            return web.Response(status=page or 204)
         if isinstance(page, web.StreamResponse):
             return page
         return web.Response(text=f"<Response>{page}</Response>", content_type="text/xml")

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
@@ -501,7 +502,7 @@ async def test_redirects_resolve_against_the_current_document_and_end_when_they_
 @pytest.mark.parametrize(
     ("reply", "code"),
     [
-        (lambda: web.Response(status=500), "11200"),
+        (lambda: 500, "11200"),
         (lambda: web.Response(status=302, headers={"Location": "/elsewhere"}), "11200"),
         (lambda: web.Response(text="<Response/>", content_type="application/json"), "12300"),
         (lambda: web.Response(text="<Response><Sing/></Response>", content_type="text/xml"), "12200"),
@@ -509,10 +510,10 @@ async def test_redirects_resolve_against_the_current_document_and_end_when_they_
     ],
 )
 async def test_a_bad_reply_goes_to_the_fallback_once_and_then_drops_the_call(
-    application: Application, carrier_of: CarrierOf, reply: "type[web.Response]", code: str
+    application: Application, carrier_of: CarrierOf, reply: Callable[[], object], code: str
 ) -> None:
     application.pages = {"/voice": reply(), "/fallback": "<Say>Please hold</Say><Redirect>/again</Redirect>"}
-    application.pages["/again"] = web.Response(status=503)
+    application.pages["/again"] = 503
     record = await carrier_of(fallback="/fallback").place_call(script())
     assert application.paths() == ["/voice", "/fallback", "/again", "/status"]
     (fallback,) = application.to("/fallback")
@@ -526,13 +527,23 @@ async def test_a_whisper_that_cannot_be_had_drops_only_the_buyer_s_leg(
 ) -> None:
     application.pages = {
         "/voice": dial(f'<Number url="/whisper">{BUYER}</Number>'),
-        "/whisper": web.Response(status=500),
+        "/whisper": 500,
         "/after": "<Say>Next</Say>",
     }
     record = await carrier_of(fallback="/fallback").place_call(script())
     (leg,) = record.legs
     assert (leg.status, leg.bridged, leg.ended_by) == ("completed", False, "error")
     assert (record.said(), application.to("/fallback")) == (("Next",), [])
+
+
+async def test_a_dial_inside_a_whisper_drops_the_buyer_s_leg(
+    application: Application, carrier_of: CarrierOf
+) -> None:
+    whispering = dial(f'<Number url="/whisper">{BUYER}</Number>')
+    application.pages = {"/voice": whispering, "/whisper": dial(), "/after": ""}
+    record = await carrier_of().place_call(script())
+    assert record.errors == ("12200 Dial on a dialled leg",)
+    assert [(leg.destination, leg.bridged) for leg in record.legs] == [(BUYER, False)]
 
 
 async def test_an_application_that_is_not_there_fails_the_call(

@@ -1,4 +1,5 @@
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
@@ -79,7 +80,7 @@ async def test_a_cancelled_wait_does_not_hold_virtual_time_back() -> None:
 
 
 @pytest.mark.parametrize("make", [lambda: VirtualClock(start_ms=0), lambda: RealClock(RealWorld())])
-async def test_the_error_of_a_task_reaches_who_joins_it(make: "type[Clock]") -> None:
+async def test_the_error_of_a_task_reaches_who_joins_it(make: Callable[[], Clock]) -> None:
     clock = make()
 
     async def fails() -> None:

@@ -1,5 +1,6 @@
 """Our own carrier: takes scripted calls to configured numbers and keeps the books of what happened."""
 
+import asyncio
 from collections import OrderedDict
 from datetime import UTC, datetime
 
@@ -8,7 +9,7 @@ import msgspec
 
 from callmatrix.gateway.callers import STIR_VERSTAT, Answers, Behaviour, BehaviourOf, Caller
 from callmatrix.gateway.clocks import Clock, VirtualClock, join
-from callmatrix.gateway.interpreter import Ended, Goto, Line, Visit, progress, run_line
+from callmatrix.gateway.interpreter import Ended, Goto, Line, Visit, answer, progress, run_line
 from callmatrix.gateway.legs import HungUp
 from callmatrix.gateway.records import CallRecord, CallStatus, EndedBy, LegRecord
 from callmatrix.gateway.twiml import Method
@@ -100,10 +101,17 @@ class Carrier:
         self._numbers[number.number] = number
 
     async def place_call(self, script: Caller) -> CallRecord:
-        """Carry one scripted call to its end, every callback sent; what happened. Never raises for what the
-        application does."""
+        """Carry one scripted call to its end, every callback sent, and tell what happened.
+
+        Never raises for what the application does. Cancelled, it drops the call without another webhook.
+        """
         clock = VirtualClock(start_ms=self._clock.now_ms()) if self._own_timelines else self._clock
-        return await join(clock, clock.spawn(self._carry(script, clock)))
+        carried = clock.spawn(self._carry(script, clock))
+        try:
+            return await join(clock, carried)
+        except asyncio.CancelledError:
+            carried.task.cancel()
+            raise
 
     def fetch_call(self, sid: str) -> CallResource | None:
         """One call or leg as it stands now, or None where this carrier has no such call."""
@@ -123,6 +131,10 @@ class Carrier:
         line.leg.cut("rest")
         return True
 
+    def in_the_air(self) -> tuple[str, ...]:
+        """The sids of the calls (not legs) that have not ended."""
+        return tuple(sid for sid, visit in self._books.items() if visit.caller.ended_ms is None)
+
     async def _carry(self, script: Caller, clock: Clock) -> CallRecord:
         visit, number = self._open_visit(script, clock)
         line = visit.caller
@@ -131,20 +143,15 @@ class Carrier:
             line.end(at_ms=clock.now_ms(), by="carrier", status="failed")
             return _record(visit)
         try:
-            await run_line(visit, line, Goto(kind="voice", url=number.voice_url, method=number.voice_method))
-            _end_caller(visit, "document")
-        except HungUp as hung_up:
-            _end_caller(visit, hung_up.by)
-        except Ended as ended:
-            if ended.status is None:
-                _end_caller(visit, ended.by)
-            else:
-                line.end(at_ms=clock.now_ms(), by=ended.by, status=ended.status)
-        line.leg.cut(line.ended_by)
-        if number.status_url:
-            params = progress(visit, line)
-            visit.wire.tell(kind="status", url=number.status_url, method="POST", params=params)
-        await visit.wire.finish()
+            await _run_caller(visit, Goto(kind="voice", url=number.voice_url, method=number.voice_method))
+            if number.status_url:
+                params = progress(visit, line)
+                visit.wire.tell(kind="status", url=number.status_url, method="POST", params=params)
+            await visit.wire.finish()
+        finally:
+            if line.ended_ms is None:  # cancelled
+                line.end(at_ms=clock.now_ms(), by="carrier", status="failed")
+            visit.wire.abandon()
         return _record(visit)
 
     def _open_visit(self, script: Caller, clock: Clock) -> tuple[Visit, Number | None]:
@@ -223,10 +230,27 @@ class Carrier:
         )
 
 
+async def _run_caller(visit: Visit, goto: Goto) -> None:
+    """Execute the caller's documents; the caller's line is ended when this returns."""
+    line = visit.caller
+    try:
+        await run_line(visit, line, goto)
+        _end_caller(visit, "document")
+    except HungUp as hung_up:
+        _end_caller(visit, hung_up.by)
+    except Ended as ended:
+        if ended.status is None:
+            _end_caller(visit, ended.by)
+        else:
+            line.end(at_ms=visit.clock.now_ms(), by=ended.by, status=ended.status)
+    line.leg.cut(line.ended_by)
+
+
 def _end_caller(visit: Visit, by: EndedBy) -> None:
     line = visit.caller
-    if line.answered_ms is not None or by == "document":
-        line.answered_ms = line.answered_ms or visit.clock.now_ms()
+    if by == "document":
+        answer(visit, line)
+    if line.answered_ms is not None:
         line.end(at_ms=visit.clock.now_ms(), by=by, status="completed")
     else:
         unanswered: dict[EndedBy, CallStatus] = {"error": "failed", "rest": "canceled"}

@@ -85,7 +85,8 @@ class Line:
         self.status = status
 
     def ring_length_ms(self) -> int:
-        return (self.answered_ms or self.ended_ms or self.started_ms) - self.started_ms
+        until_ms = self.ended_ms if self.answered_ms is None else self.answered_ms
+        return _between(self.started_ms, until_ms)
 
     def leg_length_ms(self) -> int:
         return _between(self.answered_ms, self.ended_ms)
@@ -427,7 +428,7 @@ async def _talk(visit: Visit, callee: Line, leg: CalleeLeg, dial: Dial, base_url
     answer(visit, visit.caller)
     callee.bridged_ms = visit.clock.now_ms()
     visit.note(callee.name, "Bridge", "")
-    until_ms = (callee.answered_ms or 0) + dial.time_limit_ms
+    until_ms = callee.started_ms + callee.ring_length_ms() + dial.time_limit_ms
     return await leg.bridge(until_ms=until_ms, star_ends=dial.hangup_on_star)
 
 

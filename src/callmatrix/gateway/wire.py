@@ -5,7 +5,7 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 from typing import Literal, Protocol
-from urllib.parse import urlencode, urlsplit, urlunsplit
+from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
 import aiohttp
 import msgspec
@@ -27,6 +27,7 @@ WEBHOOK_TIMEOUT_S = 15  # Twilio's total
 MAX_CONNECTIONS = 512
 MAX_CALLBACKS = 2_000
 TRIES = 2  # of a request that can't connect, or whose reply was lost
+_URL_CHARACTERS = "%/:=&?~#+!$,;'@()*[]"
 _TWIML_TYPES = frozenset({"text/xml", "application/xml", "text/html"})
 
 Params = Mapping[str, str]
@@ -130,10 +131,8 @@ class Wire:
 
     def tell(self, *, kind: WebhookKind, url: str, method: Method, params: Params) -> None:
         """Send a callback in the background; nothing is expected back."""
-        if len(self._pending) >= MAX_CALLBACKS:
-            return
         faults = self._faults
-        if self._chance(faults.lose):
+        if len(self._pending) >= MAX_CALLBACKS or self._chance(faults.lose):
             self._post(kind, url, None, "lost", self._clock.now_ms())
             return
         times = 2 if self._chance(faults.double) else 1
@@ -164,6 +163,12 @@ class Wire:
         for spawned in self._pending:
             await self._clock.wait(None, spawned.finished)
             await spawned.task
+        self._pending.clear()
+
+    def abandon(self) -> None:
+        """Drop the callbacks that are still to be sent, if any."""
+        for spawned in self._pending:
+            spawned.task.cancel()
         self._pending.clear()
 
     async def _callbacks_out(self) -> None:
@@ -225,6 +230,7 @@ class Wire:
     async def _request(self, url: str, method: Method, params: Params, token: str) -> Reply:
         headers = {"I-Twilio-Idempotency-Token": token, "User-Agent": "CallMatrixGateway/1.0"}
         data: bytes | None = None
+        url = quote(url, safe=_URL_CHARACTERS)  # what a document may write and a request line may not
         if method == "GET":
             target = _with_query(url, params)
             headers["X-Twilio-Signature"] = signature(token=self._token, url=target, params={})
