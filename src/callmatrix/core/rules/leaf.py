@@ -1,16 +1,7 @@
-"""Decides whether a rule (nested all, any and none over leaves) holds for what is known of a call.
-
-A leaf reads one attribute of the call as text and tests the text. **A missing or empty value is false for
-every operator**, so a `none` over it holds. So is a leaf that `problems` would refuse: a rule is total.
-
-Three forms of the same rule agree for every call: `holds` says why not, `compile_rule` is fast, and
-`to_dnf` gives clauses of literals to be indexed. For an index: group leaves by `attribute_of`, read each
-attribute once per call with `read`, and ask `accepts` of a leaf for each value seen; both are pure, so the
-answers may be remembered by value.
-"""
+"""Decides whether one test of one attribute of a call holds; a missing or empty value never does."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -23,17 +14,13 @@ import re2
 from callmatrix.core import geo
 from callmatrix.core.errors import Problem
 
-MAX_DEPTH: Final = 8
-MAX_LEAVES: Final = 200
 MAX_VALUES: Final = 50_000
 """Values of one leaf: enough for every ZIP."""
-MAX_RULE_VALUES: Final = 100_000
 MAX_VALUE_CHARS: Final = 128
 MAX_NAME_CHARS: Final = 64
 MAX_PATTERN_CHARS: Final = 256
 MAX_PATTERN_BYTES: Final = 1 << 20
 """Memory that one compiled pattern may take."""
-MAX_CLAUSES: Final = 16
 MAX_NUMBER_CHARS: Final = 32
 MAX_CACHED_LEAVES: Final = 16_384
 MAX_CACHED_PATTERNS: Final = 4_096
@@ -108,53 +95,6 @@ class Leaf(
     time_zone: str | None = None
 
 
-class AllOf(
-    msgspec.Struct,
-    frozen=True,
-    kw_only=True,
-    forbid_unknown_fields=True,
-    cache_hash=True,
-    tag="all",
-    tag_field="kind",
-):
-    """Holds when every rule holds; without rules, always."""
-
-    rules: "tuple[Rule, ...]"
-
-
-class AnyOf(
-    msgspec.Struct,
-    frozen=True,
-    kw_only=True,
-    forbid_unknown_fields=True,
-    cache_hash=True,
-    tag="any",
-    tag_field="kind",
-):
-    """Holds when a rule holds; without rules, never."""
-
-    rules: "tuple[Rule, ...]"
-
-
-class NoneOf(
-    msgspec.Struct,
-    frozen=True,
-    kw_only=True,
-    forbid_unknown_fields=True,
-    cache_hash=True,
-    tag="none",
-    tag_field="kind",
-):
-    """Holds when no rule holds; without rules, always."""
-
-    rules: "tuple[Rule, ...]"
-
-
-Rule = AllOf | AnyOf | NoneOf | Leaf
-
-ALWAYS: Final = AllOf(rules=())
-
-
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of a call when a rule is asked. `caller` is None for a hidden number."""
 
@@ -171,47 +111,12 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     attestation: str | None
 
 
-class Held(msgspec.Struct, frozen=True, kw_only=True, tag="held", tag_field="kind"):
-    """The rule holds."""
-
-
-class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed", tag_field="kind"):
-    """The rule does not hold, and the leaf to blame.
-
-    `path` leads from the rule to the leaf by positions; `actual` is the call's value, None if missing.
-    `wanted` is False where the leaf holds and must not, being inside a `none`. `leaf` is None only where
-    an empty `any` (or a `none` of an empty `all`) is to blame, which `problems` refuses.
-    """
-
-    path: tuple[int, ...]
-    leaf: Leaf | None
-    actual: str | None
-    wanted: bool
-
-
 class Attribute(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
     """What a leaf reads of a call: leaves with equal attributes read the same text."""
 
     subject: Subject
     name: str | None
     time_zone: str | None
-
-
-class Literal(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
-    """A leaf that must hold or, negated, must not. A missing value satisfies a negated literal."""
-
-    leaf: Leaf
-    negated: bool
-
-
-Clause = tuple[Literal, ...]
-"""Holds when every literal does. The empty clause always holds."""
-
-Dnf = tuple[Clause, ...]
-"""Holds when a clause does. `((),)` is always, `()` is never."""
-
-
-# --- leaves --------------------------------------------------------------------------------------------
 
 
 def attribute_of(leaf: Leaf) -> Attribute:
@@ -293,37 +198,39 @@ def _always(_text: str) -> bool:
 
 
 def _is_usable(leaf: Leaf) -> bool:
-    return next(_leaf_problems(leaf, ""), None) is None
+    return next(leaf_problems(leaf, ""), None) is None
 
 
 def _ordered_test(leaf: Leaf) -> Callable[[str], bool]:
     """`less`, `greater` and `between`, over minutes of the day or over numbers."""
     if leaf.subject == "time_of_day":
-        minutes = [_minute(value) for value in leaf.values]
+        minutes = [parse_minute(value) for value in leaf.values]
         if leaf.operator == "between":
             start, end = minutes
             if start <= end:
-                return lambda text: start <= _minute(text) < end
-            return lambda text: not end <= _minute(text) < start
+                return lambda text: start <= parse_minute(text) < end
+            return lambda text: not end <= parse_minute(text) < start
         bound_minute = minutes[0]
         if leaf.operator == "less":
-            return lambda text: _minute(text) < bound_minute
-        return lambda text: _minute(text) > bound_minute
+            return lambda text: parse_minute(text) < bound_minute
+        return lambda text: parse_minute(text) > bound_minute
     numbers = [Decimal(value) for value in leaf.values]
     if leaf.operator == "between":
         least, most = numbers
-        return lambda text: (number := _number(text)) is not None and least <= number <= most
+        return lambda text: (number := parse_number(text)) is not None and least <= number <= most
     bound = numbers[0]
     if leaf.operator == "less":
-        return lambda text: (number := _number(text)) is not None and number < bound
-    return lambda text: (number := _number(text)) is not None and number > bound
+        return lambda text: (number := parse_number(text)) is not None and number < bound
+    return lambda text: (number := parse_number(text)) is not None and number > bound
 
 
-def _minute(text: str) -> int:
+def parse_minute(text: str) -> int:
+    """The minute of the day of `HH:MM`, a time of day as it is read or a value without problems."""
     return int(text[:2]) * 60 + int(text[3:])
 
 
-def _number(text: str) -> Decimal | None:
+def parse_number(text: str) -> Decimal | None:
+    """The number that a text is, exactly; None where it is none, or longer than `MAX_NUMBER_CHARS`."""
     if len(text) > MAX_NUMBER_CHARS or not _NUMBER.fullmatch(text):
         return None
     return Decimal(text)
@@ -339,200 +246,17 @@ def _pattern(text: str) -> Any:
     return re2.compile(text.encode(), options)
 
 
-def _leaf_holds(leaf: Leaf, facts: Facts) -> bool:
+def leaf_holds(leaf: Leaf, facts: Facts) -> bool:
+    """Whether a leaf holds for a call."""
     text = read(attribute_of(leaf), facts)
     return text is not None and accepts(leaf)(text)
 
 
-# --- does it hold, and if not, why ---------------------------------------------------------------------
+# --- problems ----------------------------------------------------------------------------------------
 
 
-def holds(rule: Rule, facts: Facts) -> Held | Failed:
-    """Whether a rule holds for a call and, if not, the leaf to blame.
-
-    Of an `all` it is the first rule that fails; of an `any` the alternative that is closest, by the least
-    number of leaves that would have to turn out otherwise (the first of equals); of a `none` the first rule
-    that holds, and in it the leaf that makes it hold.
-    """
-    return Held() if _truth(rule, facts) else _blame(rule, facts, path=(), wanted=True)
-
-
-def _truth(rule: Rule, facts: Facts) -> bool:
-    match rule:
-        case Leaf():
-            return _leaf_holds(rule, facts)
-        case AllOf():
-            return all(_truth(child, facts) for child in rule.rules)
-        case AnyOf():
-            return any(_truth(child, facts) for child in rule.rules)
-        case NoneOf():
-            return not any(_truth(child, facts) for child in rule.rules)
-        case _:
-            assert_never(rule)
-
-
-def _blame(rule: Rule, facts: Facts, *, path: tuple[int, ...], wanted: bool) -> Failed:
-    """The leaf because of which a rule is not as wanted."""
-    if isinstance(rule, Leaf):
-        return Failed(path=path, leaf=rule, actual=read(attribute_of(rule), facts), wanted=wanted)
-    child_wanted, every = _needs(rule, wanted)
-    if not rule.rules:
-        return Failed(path=path, leaf=None, actual=None, wanted=wanted)
-    places = range(len(rule.rules))
-    if every:
-        place = next(place for place in places if _truth(rule.rules[place], facts) != child_wanted)
-    else:
-        place = min(places, key=lambda at: _distance(rule.rules[at], facts, wanted=child_wanted))
-    return _blame(rule.rules[place], facts, path=(*path, place), wanted=child_wanted)
-
-
-def _needs(group: AllOf | AnyOf | NoneOf, wanted: bool) -> tuple[bool, bool]:
-    """For a group to turn out as wanted: how its rules must turn out, and whether every one must."""
-    match group:
-        case AllOf():
-            return wanted, wanted
-        case AnyOf():
-            return wanted, not wanted
-        case NoneOf():
-            return not wanted, wanted
-        case _:
-            assert_never(group)
-
-
-def _distance(rule: Rule, facts: Facts, *, wanted: bool) -> int:
-    """The least number of leaves that would have to turn out otherwise for the rule to be as wanted."""
-    if isinstance(rule, Leaf):
-        return int(_leaf_holds(rule, facts) != wanted)
-    child_wanted, every = _needs(rule, wanted)
-    distances = [_distance(child, facts, wanted=child_wanted) for child in rule.rules]
-    return sum(distances) if every else min(distances, default=MAX_LEAVES)
-
-
-# --- other forms of a rule -----------------------------------------------------------------------------
-
-
-def compile_rule(rule: Rule) -> Callable[[Facts], bool]:
-    """The rule as a function, for asking it often."""
-    match rule:
-        case Leaf():
-            attribute, accept = attribute_of(rule), accepts(rule)
-            return lambda facts: (text := read(attribute, facts)) is not None and accept(text)
-        case AllOf():
-            every = tuple(compile_rule(child) for child in rule.rules)
-            return lambda facts: all(test(facts) for test in every)
-        case AnyOf():
-            some = tuple(compile_rule(child) for child in rule.rules)
-            return lambda facts: any(test(facts) for test in some)
-        case NoneOf():
-            no = tuple(compile_rule(child) for child in rule.rules)
-            return lambda facts: not any(test(facts) for test in no)
-        case _:
-            assert_never(rule)
-
-
-def leaves(rule: Rule) -> tuple[Leaf, ...]:
-    """The leaves from left to right."""
-    if isinstance(rule, Leaf):
-        return (rule,)
-    return tuple(leaf for child in rule.rules for leaf in leaves(child))
-
-
-def to_dnf(rule: Rule, limit: int = MAX_CLAUSES) -> Dnf | None:
-    """The rule as alternatives of literals, simplified; None where that takes more than `limit` clauses."""
-    return _dnf(rule, wanted=True, limit=limit)
-
-
-def literal_holds(literal: Literal, facts: Facts) -> bool:
-    """Whether a literal is satisfied."""
-    return _leaf_holds(literal.leaf, facts) != literal.negated
-
-
-def _dnf(rule: Rule, *, wanted: bool, limit: int) -> Dnf | None:
-    if isinstance(rule, Leaf):
-        return ((Literal(leaf=rule, negated=not wanted),),)
-    child_wanted, every = _needs(rule, wanted)
-    clauses: Dnf = ((),) if every else ()
-    for child in rule.rules:
-        alternatives = _dnf(child, wanted=child_wanted, limit=limit)
-        if alternatives is None:
-            return None
-        if every:
-            clauses = _simplified([have + more for have in clauses for more in alternatives])
-        else:
-            clauses = _simplified([*clauses, *alternatives])
-        if len(clauses) > limit:
-            return None
-    return clauses
-
-
-def _simplified(clauses: Sequence[Clause]) -> Dnf:
-    """Without repeated literals, without clauses that contradict themselves or say more than another one."""
-    kept: dict[frozenset[Literal], Clause] = {}
-    for clause in clauses:
-        literals = frozenset(clause)
-        if any(
-            literal.negated and Literal(leaf=literal.leaf, negated=False) in literals for literal in clause
-        ):
-            continue
-        if any(shorter <= literals for shorter in kept):
-            continue
-        kept = {have: told for have, told in kept.items() if not literals <= have}
-        kept[literals] = tuple(dict.fromkeys(clause))
-    return tuple(kept.values())
-
-
-# --- problems ------------------------------------------------------------------------------------------
-
-
-def problems(rule: Rule, *, field: str = "rule") -> tuple[Problem, ...]:
-    """What must be mended before this rule may be used; `field` is the path of the rule itself."""
-    found = list(_problems(rule, field, depth=1))
-    count, value_count = _size(rule, depth=1)
-    if count > MAX_LEAVES:
-        found.append(
-            Problem(field=field, problem=f"{count} conditions are more than {MAX_LEAVES}", remedy="Split it")
-        )
-    if value_count > MAX_RULE_VALUES:
-        found.append(
-            Problem(
-                field=field,
-                problem=f"{value_count} values in all are more than {MAX_RULE_VALUES}",
-                remedy="Use prefixes instead of lists",
-            )
-        )
-    return tuple(found)
-
-
-def _size(rule: Rule, *, depth: int) -> tuple[int, int]:
-    """Leaves and values, as far down as a rule may go."""
-    if isinstance(rule, Leaf):
-        return 1, len(rule.values)
-    if depth >= MAX_DEPTH:
-        return 0, 0
-    sizes = [_size(child, depth=depth + 1) for child in rule.rules]
-    return sum(leaf_count for leaf_count, _ in sizes), sum(value_count for _, value_count in sizes)
-
-
-def _problems(rule: Rule, field: str, *, depth: int) -> Iterator[Problem]:
-    if isinstance(rule, Leaf):
-        yield from _leaf_problems(rule, field)
-        return
-    if depth >= MAX_DEPTH and rule.rules:
-        yield Problem(
-            field=field,
-            problem=f"Rules are nested more than {MAX_DEPTH} deep",
-            remedy="Flatten it: an all inside an all is one all",
-        )
-        return
-    if not rule.rules and (depth > 1 or not isinstance(rule, AllOf)):
-        yield Problem(
-            field=field, problem="There is nothing in this group", remedy="Add a condition or remove it"
-        )
-    for place, child in enumerate(rule.rules):
-        yield from _problems(child, f"{field}.rules.{place}", depth=depth + 1)
-
-
-def _leaf_problems(leaf: Leaf, field: str) -> Iterator[Problem]:
+def leaf_problems(leaf: Leaf, field: str) -> Iterator[Problem]:
+    """What must be mended in one leaf; `field` is its path."""
     offered = OPERATORS.get(leaf.subject)
     if offered is None:
         yield Problem(
@@ -601,7 +325,7 @@ def _count_problems(leaf: Leaf, field: str) -> Iterator[Problem]:
                 remedy="For the whole day use 00:00 and 24:00",
             )
     elif leaf.operator == "between":
-        least, most = (_number(value) for value in leaf.values)
+        least, most = (parse_number(value) for value in leaf.values)
         if least is not None and most is not None and least > most:
             yield Problem(
                 field=f"{field}.values", problem="The first value is above the second", remedy="Swap them"
@@ -617,7 +341,11 @@ def _value_problem(leaf: Leaf, value: str) -> tuple[str, str] | None:
     if leaf.subject == "time_of_day":
         return None if _TIME.fullmatch(value) else (f"{value!r} is not a time", "Write it as 09:30 or 17:00")
     if leaf.operator in ("less", "greater", "between"):
-        return None if _number(value) is not None else (f"{value!r} is not a number", "Write it as 18 or 2.5")
+        return (
+            None
+            if parse_number(value) is not None
+            else (f"{value!r} is not a number", "Write it as 18 or 2.5")
+        )
     if leaf.operator == "starts_with":
         return _prefix_problem(leaf.subject, value)
     return _exact_problem(leaf.subject, value)

@@ -1,0 +1,98 @@
+"""Decides whether a rule (nested all, any and none over leaves) holds for what is known of a call.
+
+A leaf reads one attribute of the call as text and tests the text. **A missing or empty value is false for
+every operator**, so a `none` over it holds. So is a leaf that `problems` would refuse: a rule is total.
+
+Three forms of the same rule agree for every call: `holds` says why not, `compile_rule` is fast, and
+`to_dnf` gives clauses of literals to be indexed. For an index: group leaves by `attribute_of`, read each
+attribute once per call with `read`, and ask `accepts` of a leaf for each value seen; both are pure, so the
+answers may be remembered by value.
+"""
+
+from callmatrix.core.rules.leaf import (
+    ATTESTATIONS,
+    DAYS,
+    MAX_CACHED_LEAVES,
+    MAX_NAME_CHARS,
+    MAX_NUMBER_CHARS,
+    MAX_PATTERN_CHARS,
+    MAX_VALUE_CHARS,
+    MAX_VALUES,
+    OPERATORS,
+    Attribute,
+    Facts,
+    Leaf,
+    Operator,
+    Subject,
+    accepts,
+    attribute_of,
+    leaf_holds,
+    parse_minute,
+    parse_number,
+    read,
+)
+from callmatrix.core.rules.rule import (
+    ALWAYS,
+    MAX_CLAUSES,
+    MAX_DEPTH,
+    MAX_LEAVES,
+    MAX_RULE_VALUES,
+    AllOf,
+    AnyOf,
+    Clause,
+    Dnf,
+    Failed,
+    Held,
+    Literal,
+    NoneOf,
+    Rule,
+    compile_rule,
+    holds,
+    leaves,
+    literal_holds,
+    problems,
+    to_dnf,
+)
+
+__all__ = [
+    "ALWAYS",
+    "ATTESTATIONS",
+    "DAYS",
+    "MAX_CACHED_LEAVES",
+    "MAX_CLAUSES",
+    "MAX_DEPTH",
+    "MAX_LEAVES",
+    "MAX_NAME_CHARS",
+    "MAX_NUMBER_CHARS",
+    "MAX_PATTERN_CHARS",
+    "MAX_RULE_VALUES",
+    "MAX_VALUES",
+    "MAX_VALUE_CHARS",
+    "OPERATORS",
+    "AllOf",
+    "AnyOf",
+    "Attribute",
+    "Clause",
+    "Dnf",
+    "Facts",
+    "Failed",
+    "Held",
+    "Leaf",
+    "Literal",
+    "NoneOf",
+    "Operator",
+    "Rule",
+    "Subject",
+    "accepts",
+    "attribute_of",
+    "compile_rule",
+    "holds",
+    "leaf_holds",
+    "leaves",
+    "literal_holds",
+    "parse_minute",
+    "parse_number",
+    "problems",
+    "read",
+    "to_dnf",
+]
