@@ -2,6 +2,7 @@
 
 from callmatrix.core.flow.engine import advance as advance
 from callmatrix.core.flow.engine import node_draw as node_draw
+from callmatrix.core.flow.fields import captured_zip as captured_zip
 from callmatrix.core.flow.fields import fields_of as fields_of
 from callmatrix.core.flow.fields import shareable_fields as shareable_fields
 from callmatrix.core.flow.fields import zip_fields as zip_fields

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from callmatrix.core import geo, hours, rules
 from callmatrix.core.flow import texts
-from callmatrix.core.flow.fields import zip_fields
+from callmatrix.core.flow.fields import captured_zip, zip_fields
 from callmatrix.core.flow.nodes import (
     MAX_STEPS,
     Advance,
@@ -95,9 +95,11 @@ def advance(
     `state` None starts at the flow's start, whatever was given. An input that the waiting node did not
     ask for (keys while a service is asked, an answer while keys are awaited, a second start) changes
     nothing: the same question is asked again and no try is counted. Empty keys are silence. After the
-    flow was left, every input gives the way out again. `fields` are the captured fields so far; those of
-    `facts` are replaced by them, and a captured ZIP moves the facts' place, so a branch right after the
-    ZIP sees it. `draw` is any integer of the event; the same draw gives the same walk.
+    flow was left, every input gives the way out again.
+
+    `fields` are the captured fields so far; those of `facts` are replaced by them, and a captured ZIP moves
+    the facts' place, so a branch right after the ZIP sees it. A field keeps its earlier value where it is
+    asked for again in vain. `draw` is any integer of the event; the same draw gives the same walk.
     """
     zips = zip_fields(flow)
     scene = _Scene(fields=fields, facts=_facts_with(facts, fields, zips), draw=draw)
@@ -316,9 +318,9 @@ def _known(scene: _Scene) -> dict[str, str]:
 
 
 def _facts_with(facts: Facts, fields: dict[str, str], zips: frozenset[str]) -> Facts:
-    """The facts with these fields; a ZIP among them that exists tells the place (it outranks the number)."""
-    for name, value in fields.items():
-        place = geo.from_zip(value) if name in zips else geo.UNKNOWN
-        if place is not geo.UNKNOWN:
-            return replace(facts, fields=fields, caller_state=place.state, zip=place.zip)
-    return replace(facts, fields=fields)
+    """The facts with these fields; a captured ZIP tells the place, because it outranks the number."""
+    captured = captured_zip(zips, fields)
+    if captured is None:
+        return replace(facts, fields=fields)
+    place = geo.from_zip(captured)
+    return replace(facts, fields=fields, caller_state=place.state, zip=place.zip)

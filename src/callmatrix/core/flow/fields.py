@@ -1,5 +1,6 @@
 """Which fields a flow captures, and which of them are ZIPs or may be told to bidders."""
 
+from callmatrix.core import geo
 from callmatrix.core.flow import texts
 from callmatrix.core.flow.nodes import CollectNode, Flow, LookupNode, MenuNode, Node, SetNode
 
@@ -27,6 +28,12 @@ def zip_fields(flow: Flow) -> frozenset[str]:
     return frozenset(
         node.field for node in flow.nodes.values() if isinstance(node, CollectNode) and node.type == "zip"
     )
+
+
+def captured_zip(zips: frozenset[str], fields: dict[str, str]) -> str | None:
+    """The first captured of a flow's `zip_fields` that exists."""
+    found = (value for name, value in fields.items() if name in zips)
+    return next((value for value in found if geo.from_zip(value) is not geo.UNKNOWN), None)
 
 
 def shareable_fields(flow: Flow) -> frozenset[str]:

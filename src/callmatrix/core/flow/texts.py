@@ -12,6 +12,7 @@ from callmatrix.core.flow.nodes import MAX_FIELD_LENGTH, MAX_TEXT, AskService, C
 MAX_URL: Final = 8_000
 MAX_PATH_PARTS: Final = 20
 MAX_INDEX_DIGITS: Final = 6
+MAX_INT_BITS: Final = 256
 
 ZIP_LENGTH: Final = 5
 DATE_LENGTH: Final = 8
@@ -99,7 +100,7 @@ def read_reply(ask: AskService, reply: object) -> dict[str, str]:
     """The fields that a service's reply (decoded JSON) has under the question's paths.
 
     A path is dotted, a number in it counts list items from 0. Texts, numbers and booleans are kept as
-    text (`true`, `false`); what is missing, null, a list or an object is left out.
+    text (`true`, `false`); what is missing, null, a list, an object or out of bounds is left out.
     """
     values: dict[str, str] = {}
     for field, path in ask.read.items():
@@ -132,7 +133,9 @@ def _as_text(value: object) -> str | None:
             return "true" if value else "false"
         case str():
             return value
-        case int() | float():
+        case int():
+            return str(value) if value.bit_length() <= MAX_INT_BITS else None
+        case float():
             return str(value)
         case _:
             return None
