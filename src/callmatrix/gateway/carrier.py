@@ -111,6 +111,7 @@ class Carrier:
             return await join(clock, carried)
         except asyncio.CancelledError:
             carried.task.cancel()
+            await asyncio.wait([carried.task])
             raise
 
     def fetch_call(self, sid: str) -> CallResource | None:
