@@ -6,7 +6,7 @@ from typing import Literal
 import msgspec
 
 from callmatrix.core.campaign import Destination
-from callmatrix.core.caps import Claim, Settlement
+from callmatrix.core.caps import Claim, LateBooking, Settlement
 from callmatrix.core.flow import AskService, Gather, Play, Say
 from callmatrix.core.ids import AttemptId, CallId
 from callmatrix.core.ledger import Transaction
@@ -26,9 +26,10 @@ class Book(_Command, frozen=True, kw_only=True, tag="book"):
 
 
 class Enqueue(_Command, frozen=True, kw_only=True, tag="enqueue"):
-    """Queue a job for `run_at`."""
+    """Queue a job for `run_at`; one with a known `dedupe_key` is not queued again."""
 
     job: str
+    dedupe_key: str
     run_at: datetime
     payload: dict[str, str] = {}
 
@@ -46,6 +47,12 @@ class Settle(_Command, frozen=True, kw_only=True, tag="settle"):
     """End a reservation: units used stay, the others and the concurrency go back."""
 
     settlement: Settlement
+
+
+class BookLate(_Command, frozen=True, kw_only=True, tag="book_late"):
+    """Count in the caps' windows what a rating after settlement adds or takes (rules 9, 12)."""
+
+    booking: LateBooking
 
 
 # Questions: asked with no transaction open.
@@ -119,9 +126,7 @@ class Cancel(_Command, frozen=True, kw_only=True, tag="cancel"):
 
 
 BookCommand = Book | Enqueue
-CapacityCommand = Reserve | Settle
+CapacityCommand = Reserve | Settle | BookLate
 Question = Look | Fetch
-CarrierOrder = (
-    Reject | Say | Play | GatherDigits | AskAcceptance | Bridge | Connect | Record | HangUp
-)
+CarrierOrder = Reject | Say | Play | GatherDigits | AskAcceptance | Bridge | Connect | Record | HangUp
 Command = BookCommand | CapacityCommand | Question | CarrierOrder | Cancel

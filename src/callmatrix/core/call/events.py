@@ -115,7 +115,7 @@ class AcceptanceEntered(_Event, frozen=True, kw_only=True, tag="acceptance_enter
 
 
 class LegEnded(_Event, frozen=True, kw_only=True, tag="leg_ended"):
-    """The buyer's leg is over, with the carrier's own times.
+    """The buyer's leg is over, with the carrier's own times, None where it does not say.
 
     `caller_gone` is True where the carrier says that the whole call ended with it. `history` is the
     caller's, read under the caller's lock in the transaction that settles (rule 18).
@@ -124,13 +124,20 @@ class LegEnded(_Event, frozen=True, kw_only=True, tag="leg_ended"):
     attempt_id: AttemptId
     outcome: Outcome
     ring_ms: int = 0
-    leg_ms: int = 0
-    bridged_ms: int = 0
+    leg_ms: int | None = None
+    bridged_ms: int | None = None
     precision: Precision = "ms"
     ended_by: EndedBy = "unknown"
     caller_gone: bool = False
     sip_code: int = 0
     history: tuple[PastCall, ...] = ()
+
+
+class LegReported(_Event, frozen=True, kw_only=True, tag="leg_reported"):
+    """The leg's own status callback: it is over. The dial's answer says more and comes apart, in either
+    order; so this is kept, and used only where the other never comes."""
+
+    leg: LegEnded
 
 
 class RecordingReady(_Event, frozen=True, kw_only=True, tag="recording_ready"):
@@ -213,6 +220,7 @@ Event = (
     | LegAnswered
     | AcceptanceEntered
     | LegEnded
+    | LegReported
     | RecordingReady
     | VoicemailEnded
     | CallEnded

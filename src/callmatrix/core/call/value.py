@@ -6,9 +6,10 @@ from typing import Final, Literal
 import msgspec
 
 from callmatrix.core.call.commands import Fetch, Look, Reserve
-from callmatrix.core.call.events import EndedBy, Outcome, Precision
-from callmatrix.core.caps import Claim
-from callmatrix.core.flow import FlowState
+from callmatrix.core.call.events import EndedBy, LegEnded, Outcome, Precision
+from callmatrix.core.campaign import Fallback
+from callmatrix.core.caps import Claim, Settlement
+from callmatrix.core.flow import FlowState, Play, Say
 from callmatrix.core.geo import CallerGeo
 from callmatrix.core.ids import (
     AccountId,
@@ -22,7 +23,7 @@ from callmatrix.core.ids import (
     PublisherId,
 )
 from callmatrix.core.money import Money
-from callmatrix.core.pricing import Price
+from callmatrix.core.pricing import Disposition, Price, Rating
 
 CALL_FORMAT: Final = 1
 
@@ -51,13 +52,16 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     offer_id: OfferId | None = None
     buyer_id: BuyerId | None = None
     price: Price | None = None
+    bid: Money | None = None
     earns: bool = True
+    time_limit_s: int = 0
+    dialled_at: datetime | None = None
     pays_publisher: bool = True
     refusal: str = ""
     outcome: Outcome | None = None
     ring_ms: int = 0
-    leg_ms: int = 0
-    bridged_ms: int = 0
+    leg_ms: int | None = None
+    bridged_ms: int | None = None
     precision: Precision = "none"
     ended_by: EndedBy = "unknown"
     sip_code: int = 0
@@ -65,19 +69,19 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     answered_at: datetime | None = None
     ended_at: datetime | None = None
     settled: bool = False
+    settlement: Settlement | None = None
+    reported: LegEnded | None = None
     recording_url: str = ""
 
 
 class Amounts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What the call came to, and why: codes of `pricing.Rating`."""
+    """What the call came to in the ledger. `revision` is that of its latest transactions."""
 
     revenue: Money = Money(0)
     payout: Money = Money(0)
     cost: Money = Money(0)
     credited: Money = Money(0)
     clawed_back: Money = Money(0)
-    revenue_code: str = ""
-    payout_code: str = ""
     revision: int = 0
 
 
@@ -107,11 +111,12 @@ class Call(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     flow: FlowState | None = None
     turn: int = 0
     question: Look | Fetch | Reserve | None = None
+    spoken: tuple[Say | Play, ...] = ()
     attempts: tuple[Attempt, ...] = ()
     routing_started_at: datetime | None = None
     consent_version: int = 0
     consented_at: datetime | None = None
-    fallback_used: bool = False
+    treatment: Fallback | None = None
     blocked: str = ""
     end_reason: str = ""
     ended_by: EndedBy = "unknown"
@@ -121,7 +126,10 @@ class Call(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     converted_at: datetime | None = None
     paid_at: datetime | None = None
     billed_attempt: AttemptId | None = None
+    said: Disposition | None = None
+    rating: Rating | None = None
     review: str = ""
+    cost_booked: bool = False
     amounts: Amounts = Amounts()
     disposition: str = ""
     voicemail_url: str = ""
