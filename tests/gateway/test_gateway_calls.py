@@ -30,7 +30,7 @@ from callmatrix.gateway.callers import (
     presses,
 )
 from callmatrix.gateway.carrier import Number
-from callmatrix.gateway.records import CallRecord, LegRecord, Posted, Recording, Step
+from callmatrix.gateway.records import CallRecord, LegRecord, Posted, Recording, Step, WebhookKind
 
 MENU = '<Gather numDigits="1" action="/menu"><Say>Press one</Say></Gather>'  # the prompt lasts 540 ms
 LEG_EVENTS = 'statusCallback="/leg" statusCallbackEvent="initiated ringing answered completed"'
@@ -55,8 +55,8 @@ async def test_a_call_through_menu_whisper_and_bridge_leaves_one_exact_record(
     carrier = carrier_of(behaviour=buyers(accepts(after_ms=4_000, talk_ms=61_900)))
     record = await carrier.place_call(script(entries=presses("1", after_ms=2_000)))
 
-    def posted(at_ms: int, kind: str, path: str, status: int = 200) -> Posted:
-        return Posted(at_ms=at_ms, took_ms=0, kind=kind, url=path, status=status)  # type: ignore[arg-type]
+    def posted(at_ms: int, kind: WebhookKind, path: str, status: int = 200) -> Posted:
+        return Posted(at_ms=at_ms, took_ms=0, kind=kind, url=path, status=status)
 
     assert plain(record, application.base) == CallRecord(
         sid="",

@@ -6,6 +6,7 @@ from customer import BUYER, START_MS, Application, CarrierOf, buyers, script
 
 from callmatrix.gateway.callers import Answers, presses
 from callmatrix.gateway.clocks import VirtualClock
+from callmatrix.gateway.records import CallRecord
 from callmatrix.gateway.wire import Faults
 
 PAGES = {
@@ -57,8 +58,8 @@ async def test_a_lost_request_for_twiml_is_repeated_and_costs_the_timeout(
     assert {record.answered_ms for record in survivors} == {15_000}
 
 
-def _voice_faults(record: object) -> list[str]:
-    return [posted.fault for posted in record.webhooks if posted.kind == "voice"]  # type: ignore[attr-defined]
+def _voice_faults(record: CallRecord) -> list[str]:
+    return [posted.fault for posted in record.webhooks if posted.kind == "voice"]
 
 
 async def test_doubled_webhooks_carry_one_token_and_the_call_is_the_same(
@@ -154,9 +155,9 @@ async def test_the_same_seed_gives_the_same_calls_in_any_interleaving(
     assert _sorted(await other.place_call(CALL)) != _sorted(one_by_one[0])
 
 
-def _sorted(record: object) -> object:
+def _sorted(record: CallRecord) -> object:
     """Twins are sent at once, so their replies may come in either order; all else has one order."""
-    return (record.sid, record.steps, record.legs, sorted(map(repr, record.webhooks)))  # type: ignore[attr-defined]
+    return (record.sid, record.steps, record.legs, sorted(map(repr, record.webhooks)))
 
 
 async def test_a_webhook_that_hangs_costs_the_carrier_s_timeout_and_then_falls_back(
