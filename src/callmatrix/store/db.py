@@ -60,13 +60,21 @@ class Database(msgspec.Struct, frozen=True, kw_only=True):
         Raises `DatabaseGone` when no connection is to be had in `acquire_timeout_s`, a statement takes longer
         than `COMMAND_TIMEOUT_S`, or the server is lost. Await nothing in the block but the database.
         """
+        async with self.session() as connection, connection.transaction():
+            yield connection
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[Transaction]:
+        """A connection on which every statement is a transaction of its own, in one round trip.
+
+        Raises like `transaction`.
+        """
         try:
             connection = await self.pool.acquire(timeout=self.acquire_timeout_s)
         except (*_GONE, asyncpg.InterfaceError, OSError) as error:
             raise DatabaseGone(f"no connection: {_said(error)}") from error
         try:
-            async with connection.transaction():
-                yield connection
+            yield connection
         except (*_GONE, asyncpg.InterfaceError) as error:
             if isinstance(error.__context__, asyncio.CancelledError):
                 # The rollback failed too, but who cancelled us waits for just this.
