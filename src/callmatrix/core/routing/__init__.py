@@ -14,6 +14,7 @@ from callmatrix.core.routing.values import (
     Shut,
     Trace,
 )
+from callmatrix.core.routing.why import explain, why_not
 
 __all__ = [
     "FALLBACK_PRIORITY",
@@ -30,4 +31,6 @@ __all__ = [
     "Shut",
     "Trace",
     "decide",
+    "explain",
+    "why_not",
 ]

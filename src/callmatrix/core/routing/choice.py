@@ -77,16 +77,20 @@ def decide(plan: Routable, given: Given) -> Decision:
 
 
 def usable_bids(index: Index, given: Given) -> dict[int, int]:
-    """Live bids by position, in micros: those of the plan's offers that reach the offer's floor."""
+    """Live bids by position, in micros: each offer's latest, where it reaches the offer's floor."""
+    latest = {bid.offer_id: bid.amount for bid in given.bids}
     found: dict[int, int] = {}
-    for bid in given.bids:
-        position = index.position_of.get(bid.offer_id)
-        if position is None:
-            continue
-        price = index.prices[position]
-        if isinstance(price, BidPrice) and bid.amount >= price.floor:
-            found[position] = bid.amount.micros
+    for offer_id, amount in latest.items():
+        position = index.position_of.get(offer_id)
+        price = None if position is None else index.prices[position]
+        if position is not None and isinstance(price, BidPrice) and amount >= price.floor:
+            found[position] = amount.micros
     return found
+
+
+def bid_of(given: Given, offer_id: OfferId) -> Money | None:
+    """The latest bid of an offer."""
+    return next((bid.amount for bid in reversed(given.bids) if bid.offer_id == offer_id), None)
 
 
 def paying_terms(index: Index, given: Given) -> PublisherTerms | None:
@@ -149,6 +153,18 @@ def _too_dear(index: Index, given: Given, *, twice: Duplicates, bids: dict[int, 
     return refused & judged
 
 
+def margin_values(index: Index, given: Given, position: int) -> dict[str, str]:
+    """What the margin floor compared for an offer that it refused."""
+    unpaid = duplicates.judge(index, given).unpaid >> position & 1
+    refusal = index.margin_refusal(
+        position,
+        terms=None if unpaid else paying_terms(index, given),
+        tariff=given.tariff,
+        bid=bid_of(given, index.offer_ids[position]),
+    )
+    return refusal or {}
+
+
 def _competing(left: int, twice: Duplicates) -> tuple[int, bool]:
     """Who may compete: the eligible offers, or those of the buyer to whom the caller is returned."""
     for mask in twice.same_buyer:
@@ -199,7 +215,7 @@ def _ranked(index: Index, place: Place) -> Ranked:
 
 def _chosen(index: Index, given: Given, *, position: int, twice: Duplicates, same_buyer: bool) -> Chosen:
     offer = index.offers[position]
-    bid = _bid_of(given, offer.id) if isinstance(index.prices[position], BidPrice) else None
+    bid = bid_of(given, offer.id) if isinstance(index.prices[position], BidPrice) else None
     earns = not twice.unearning >> position & 1
     terms = paying_terms(index, given)
     pays = terms is not None and not twice.unpaid >> position & 1
@@ -216,10 +232,6 @@ def _chosen(index: Index, given: Given, *, position: int, twice: Duplicates, sam
         pays_publisher=given.pays_publisher and not twice.unpaid >> position & 1,
         same_buyer=same_buyer,
     )
-
-
-def _bid_of(given: Given, offer_id: OfferId) -> Money | None:
-    return next((bid.amount for bid in reversed(given.bids) if bid.offer_id == offer_id), None)
 
 
 def _payout_max(terms: PublisherTerms, *, earns: bool, most: Money) -> Money:

@@ -27,13 +27,12 @@ NONE: Final = Duplicates()
 
 def judge(index: Index, given: Given) -> Duplicates:
     """The offers for which this caller is a duplicate. Anonymous callers never match each other."""
-    history = given.looked.history
-    if not history or given.facts.caller is None:
+    if not given.looked.history or given.facts.caller is None:
         return NONE
-    latest = sorted(history, key=lambda past: (past.connected_at, past.call_id), reverse=True)[:MAX_HISTORY]
     refused = unearning = unpaid = 0
     same_buyer: list[int] = []
-    for past in latest:
+    for past in latest(given):
+        back = 0
         for rule, holders in index.of_duplicate_rule.items():
             mask = holders & _matching(index, given, rule=rule, past=past, side="revenue")
             if not mask:
@@ -43,7 +42,9 @@ def judge(index: Index, given: Given) -> Duplicates:
                 continue
             unearning |= mask
             if rule.action == "same_buyer" and past.buyer_id is not None:
-                same_buyer.append(mask & index.of_buyer.get(past.buyer_id, 0))
+                back |= mask & index.of_buyer.get(past.buyer_id, 0)
+        if back:
+            same_buyer.append(back)
         rule_of_payout = _payout_rule(index, given)
         if rule_of_payout is not None:
             mask = _matching(index, given, rule=rule_of_payout, past=past, side="payout")
@@ -51,9 +52,36 @@ def judge(index: Index, given: Given) -> Duplicates:
                 refused |= mask
             else:
                 unpaid |= mask
-    return Duplicates(
-        refused=refused, unearning=unearning, unpaid=unpaid, same_buyer=tuple(filter(None, same_buyer))
+    return Duplicates(refused=refused, unearning=unearning, unpaid=unpaid, same_buyer=tuple(same_buyer))
+
+
+def original_of(index: Index, given: Given, position: int) -> dict[str, str]:
+    """The earlier call because of which an offer is refused, and how the rule counts."""
+    offer = index.offers[position]
+    terms_rule = _payout_rule(index, given)
+    sides: tuple[tuple[Literal["revenue", "payout"], DuplicateRule | None], ...] = (
+        ("revenue", offer.duplicates or index.campaign.duplicates),
+        ("payout", terms_rule),
     )
+    for side, rule in sides:
+        if rule is None or rule.action != "refuse":
+            continue
+        for past in latest(given):
+            if _matching(index, given, rule=rule, past=past, side=side) >> position & 1:
+                return {
+                    "original": past.call_id,
+                    "connected_at": past.connected_at.isoformat(),
+                    "side": side,
+                    "scope": rule.scope,
+                    "window_days": str(rule.window_days),
+                }
+    return {}
+
+
+def latest(given: Given) -> list[PastCall]:
+    """The caller's earlier calls, the latest first."""
+    ordered = sorted(given.looked.history, key=lambda past: (past.connected_at, past.call_id), reverse=True)
+    return ordered[:MAX_HISTORY]
 
 
 def _payout_rule(index: Index, given: Given) -> DuplicateRule | None:

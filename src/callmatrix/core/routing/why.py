@@ -1,0 +1,144 @@
+"""Expands a trace for people: for every offer of the plan, taken or refused, with the compared values."""
+
+from collections.abc import Callable
+from typing import Final
+
+from callmatrix.core import rules
+from callmatrix.core.ids import OfferId
+from callmatrix.core.money import Money
+from callmatrix.core.pricing import BidPrice
+from callmatrix.core.routing import choice, duplicates
+from callmatrix.core.routing.choice import Routable
+from callmatrix.core.routing.index import Index
+from callmatrix.core.routing.values import Explained, Given, Ranked, RefusalCode, Trace
+from callmatrix.core.rules import Failed
+
+MAX_SHOWN_VALUES: Final = 10
+"""Values of one leaf that are written out."""
+
+
+def explain(plan: Routable, trace: Trace, *, given: Given) -> tuple[Explained, ...]:
+    """Every offer of the plan exactly once: those with a place in order, then the others by rank.
+
+    `given` is what `decide` was given; facts and looked are stored with the call. Values are texts, money
+    decimal. Only the best `MAX_RANKED` have a place (`rank`, from 1).
+    """
+    ranked = [one.offer_id for one in trace.ranked]
+    rest = set(ranked)
+    others = [offer_id for offer_id in plan.routing.offer_ids if offer_id not in rest]
+    explained = _explainer(plan.routing, trace, given)
+    return tuple(explained(offer_id) for offer_id in (*ranked, *others))
+
+
+def why_not(plan: Routable, trace: Trace, *, given: Given, offer_id: OfferId) -> Explained | None:
+    """One offer of a decision; None where the plan does not have it."""
+    if offer_id not in plan.routing.position_of:
+        return None
+    return _explainer(plan.routing, trace, given)(offer_id)
+
+
+def _explainer(index: Index, trace: Trace, given: Given) -> Callable[[OfferId], Explained]:
+    removed = [(shut.code, int(shut.mask, 16)) for shut in trace.removed]
+    lower = int(trace.lower_tier, 16)
+    places = {one.offer_id: (rank, one) for rank, one in enumerate(trace.ranked, start=1)}
+    bids = choice.usable_bids(index, given)
+
+    def explained(offer_id: OfferId) -> Explained:
+        position = index.position_of[offer_id]
+        place = places.get(offer_id)
+        if place is not None:
+            return _placed(trace, rank=place[0], one=place[1])
+        for code, mask in removed:
+            if mask >> position & 1:
+                values = _values(index, given, position=position, code=code)
+                return Explained(offer_id=offer_id, taken=False, code=code, values=values)
+        price = Money(bids[position]) if position in bids else index.ranked[position].price
+        code = "lower_tier" if lower >> position & 1 and not trace.same_buyer else "outbid"
+        return Explained(
+            offer_id=offer_id, taken=False, code=code, values=_compared(index, trace, position), price=price
+        )
+
+    return explained
+
+
+def _placed(trace: Trace, *, rank: int, one: Ranked) -> Explained:
+    if rank > 1:
+        return Explained(
+            offer_id=one.offer_id,
+            taken=False,
+            code="outbid",
+            values={"by": trace.ranked[0].offer_id},
+            rank=rank,
+            price=one.price,
+        )
+    drawn = {"ticket": str(one.draw), "weight": str(one.weight)} if one.draw else {}
+    return Explained(offer_id=one.offer_id, taken=True, values=drawn, rank=rank, price=one.price)
+
+
+def _compared(index: Index, trace: Trace, position: int) -> dict[str, str]:
+    """Why an eligible offer had no place: by whom it was beaten, and in which tier it stands."""
+    winner = trace.ranked[0]
+    values = {
+        "by": winner.offer_id,
+        "priority": str(index.entries[position].priority),
+        "best_priority": str(winner.priority),
+    }
+    if trace.same_buyer:
+        values["returned_to"] = index.offers[index.position_of[winner.offer_id]].buyer_id
+    return values
+
+
+def _values(index: Index, given: Given, *, position: int, code: RefusalCode) -> dict[str, str]:
+    """What a filter compared. Live limits are told by mask alone: their values are the reservation's."""
+    offer = index.offers[position]
+    match code:
+        case "tried":
+            return {} if offer.id in given.tried else {"attempts": str(index.campaign.plan.max_attempts)}
+        case "closed":
+            return {"at": given.at.isoformat()}
+        case "rule_state":
+            states = index.campaign.geography.states
+            return {"wanted": _shown(states), "actual": given.facts.caller_state or ""}
+        case "rule_failed":
+            return _failed_leaf(index, given, position)
+        case "field_missing":
+            fields = [name for name in offer.required_fields if not given.facts.fields.get(name)]
+            return {"fields": ", ".join(fields)}
+        case "duplicate":
+            return duplicates.original_of(index, given, position)
+        case "below_margin":
+            return choice.margin_values(index, given, position)
+        case "no_price":
+            return _bid_values(index, given, position)
+        case _:
+            return {}
+
+
+def _failed_leaf(index: Index, given: Given, position: int) -> dict[str, str]:
+    found = rules.holds(index.rules[position], given.facts)
+    assert isinstance(found, Failed)
+    has_own_rule = index.offers[position].rule is not None
+    values = {"rule_of": "offer" if has_own_rule and found.path[:1] == (0,) else "entry"}
+    leaf = found.leaf
+    if leaf is None:
+        return values
+    values |= {
+        "subject": leaf.subject if leaf.name is None else f"{leaf.subject} {leaf.name}",
+        "operator": leaf.operator if found.wanted else f"not {leaf.operator}",
+        "wanted": _shown(leaf.values),
+        "actual": found.actual or "",
+    }
+    return values
+
+
+def _bid_values(index: Index, given: Given, position: int) -> dict[str, str]:
+    price = index.prices[position]
+    assert isinstance(price, BidPrice)
+    bid = choice.bid_of(given, index.offer_ids[position])
+    return {"bid": "none" if bid is None else str(bid), "floor": str(price.floor)}
+
+
+def _shown(values: tuple[str, ...]) -> str:
+    text = ", ".join(values[:MAX_SHOWN_VALUES])
+    more = len(values) - MAX_SHOWN_VALUES
+    return f"{text} and {more} more" if more > 0 else text
