@@ -1,0 +1,210 @@
+"""Keeps who holds capacity: batches of claims and settlements, each one SQL function and round trip.
+
+Functions take a session outside of a transaction (`Database.session`): each is durable when it returns, and
+may be repeated after `DatabaseGone`.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+import asyncpg
+import msgspec
+
+from callmatrix.core.caps import (
+    CapRefusal,
+    Claim,
+    Denied,
+    Granted,
+    LateBooking,
+    Owner,
+    Settlement,
+    needs_of,
+)
+from callmatrix.core.ids import AccountId, AttemptId
+from callmatrix.store.caps import materialise_windows, owner_of_key, told
+from callmatrix.store.db import Row, Transaction
+
+MAX_BATCH: Final = 200
+MAX_WINDOW_TRIES: Final = 5
+MAX_CONFLICT_TRIES: Final = 5
+MAX_SWEEP: Final = 500
+MAX_ACCOUNTS: Final = 10_000
+
+# Another process worked on the same attempt at the same instant; asked again, its result is seen.
+_CONFLICTS: Final = (
+    asyncpg.UniqueViolationError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+)
+_RESERVE: Final = (
+    "select attempt_id, verdict, pays_publisher, refusal "
+    "from reserve_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
+)
+_END: Final = "select end_batch($1, $2, false, $3, $4, $5, $6, $7, $8)"
+
+
+class Stale(msgspec.Struct, frozen=True, kw_only=True):
+    """The account's configuration is newer than the asker's: refresh, check the claim, ask again."""
+
+    attempt_id: AttemptId
+
+
+Answer = Granted | Denied | Stale
+
+
+class Contended(Exception):
+    """A batch met conflicting work so often that nothing explains it."""
+
+
+class _Refusal(msgspec.Struct):
+    code: CapRefusal
+    owner: str
+    metric: str
+    window: str
+    limit: int | None
+    used: int | None
+
+
+_refusal_decoder = msgspec.json.Decoder(_Refusal)
+
+
+async def reserve_batch(
+    session: Transaction,
+    account_id: AccountId,
+    claims: Sequence[Claim],
+    *,
+    now: datetime,
+    catalog_version: int,
+) -> tuple[Answer, ...]:
+    """Hold capacity for at most `MAX_BATCH` claims, judged in their order; durable when this returns.
+
+    Idempotent by attempt id: a repeat gets its stored answer, but `closed` once the attempt is over. When the
+    account's catalog version is above `catalog_version`, every answer is `Stale` and nothing is held.
+    """
+    assert len(claims) <= MAX_BATCH
+    columns = _claim_columns(claims)
+    for _ in range(MAX_WINDOW_TRIES):
+        rows = await _tried(session, _RESERVE, account_id, now, catalog_version, *columns)
+        missing = {msgspec.json.decode(row["refusal"], type=str) for row in rows if not row["attempt_id"]}
+        if not missing:
+            return tuple(_answer(row, account_id=account_id) for row in rows)
+        async with session.transaction():
+            owners = [owner_of_key(key) for key in sorted(missing)]
+            await materialise_windows(session, account_id, now=now, owners=owners)
+    raise Contended("windows keep missing: limits change faster than they are read")
+
+
+async def settle_batch(
+    session: Transaction, account_id: AccountId, settlements: Sequence[Settlement], *, now: datetime
+) -> frozenset[AttemptId]:
+    """End at most `MAX_BATCH` reservations; returns those that were held until now.
+
+    Idempotent by attempt id. An attempt that nobody reserved yet can't be reserved any more.
+    """
+    assert len(settlements) <= MAX_BATCH
+    single = list({settlement.attempt_id: settlement for settlement in reversed(settlements)}.values())
+    rows = await _tried(
+        session,
+        _END,
+        account_id,
+        now,
+        [settlement.attempt_id for settlement in single],
+        [int(settlement.connected) for settlement in single],
+        [int(settlement.converted) for settlement in single],
+        [int(settlement.paid) for settlement in single],
+        [settlement.revenue.micros for settlement in single],
+        [settlement.payout.micros for settlement in single],
+    )
+    return frozenset(AttemptId(row[0]) for row in rows)
+
+
+async def book_late(session: Transaction, account_id: AccountId, booking: LateBooking) -> bool:
+    """Count what came after the end in the windows of the reservation; False where nothing changed."""
+    rows = await _tried(
+        session,
+        "select book_late($1, $2, $3, $4, $5, $6, $7)",
+        account_id,
+        booking.attempt_id,
+        booking.revision,
+        booking.conversions,
+        booking.payments,
+        booking.revenue.micros,
+        booking.payout.micros,
+    )
+    return bool(rows[0][0])
+
+
+async def sweep_expired(
+    session: Transaction, account_id: AccountId, *, now: datetime, limit: int = MAX_SWEEP
+) -> frozenset[AttemptId]:
+    """End at most `limit` reservations that expired by `now`, oldest first; nothing but the attempt stays."""
+    rows = await _tried(
+        session, "select sweep_expired($1, $2, $3)", account_id, now, max(0, min(limit, MAX_SWEEP))
+    )
+    return frozenset(AttemptId(row[0]) for row in rows)
+
+
+async def accounts_with_expired(session: Transaction, *, now: datetime) -> tuple[AccountId, ...]:
+    """The accounts that need a sweep."""
+    rows = await session.fetch(
+        "select account_id from account where exists (select from reservation r "
+        "where r.account_id = account.account_id and r.state = 'held' and r.expires_at <= $1) limit $2",
+        now,
+        MAX_ACCOUNTS,
+    )
+    return tuple(AccountId(row["account_id"]) for row in rows)
+
+
+async def _tried(session: Transaction, statement: str, *arguments: object) -> list[Row]:
+    for _ in range(MAX_CONFLICT_TRIES):
+        try:
+            return await session.fetch(statement, *arguments)
+        except _CONFLICTS as conflict:
+            last = conflict
+    raise Contended(f"{MAX_CONFLICT_TRIES} tries met conflicts") from last
+
+
+def _claim_columns(claims: Sequence[Claim]) -> tuple[list[object], ...]:
+    needs = [needs_of(claim) for claim in claims]
+    return (
+        [claim.attempt_id for claim in claims],
+        [claim.call_id for claim in claims],
+        [claim.campaign_id for claim in claims],
+        [claim.offer_id for claim in claims],
+        [claim.buyer_id for claim in claims],
+        [claim.publisher_id for claim in claims],
+        [need["conversion"] for need in needs],
+        [need["paid"] for need in needs],
+        [need["revenue"] for need in needs],
+        [need["payout"] for need in needs],
+        [claim.revenue_max.micros for claim in claims],
+        [claim.expires_at for claim in claims],
+    )
+
+
+def _answer(row: Row, *, account_id: AccountId) -> Answer:
+    attempt_id = AttemptId(row["attempt_id"])
+    match row["verdict"]:
+        case "held":
+            return Granted(attempt_id=attempt_id, pays_publisher=row["pays_publisher"])
+        case "denied":
+            return _denied(attempt_id, _refusal_decoder.decode(row["refusal"]))
+        case "stale":
+            return Stale(attempt_id=attempt_id)
+        case _:
+            # Over already: its capacity is gone, so it must not be dialled on the strength of an old grant.
+            return Denied(attempt_id=attempt_id, code="closed", owner=Owner(kind="account", id=account_id))
+
+
+def _denied(attempt_id: AttemptId, refusal: _Refusal) -> Denied:
+    metric = "revenue" if refusal.code == "no_funds" else refusal.metric
+    return Denied(
+        attempt_id=attempt_id,
+        code=refusal.code,
+        owner=owner_of_key(refusal.owner),
+        metric=refusal.metric,
+        window=refusal.window,
+        limit="" if refusal.limit is None else told(metric, refusal.limit),
+        used="" if refusal.used is None else told(metric, refusal.used),
+    )
