@@ -126,10 +126,10 @@ def test_texts_are_heard_in_order_before_the_question() -> None:
         end=RouteNode(),
         lost=HangupNode(),
     )
-    assert step(flow, fields={"name": "Ann"}) == Advance(
+    assert step(flow, fields={"name": "friend"}) == Advance(
         state=FlowState(node="ask"),
-        fields={"name": "Ann"},
-        spoken=(Say(text="Hello Ann."), Play(url="https://sounds.example.com/a.mp3")),
+        fields={"name": "friend"},
+        spoken=(Say(text="Hello friend."), Play(url="https://sounds.example.com/a.mp3")),
         onward=AskCaller(
             gather=Gather(
                 prompts=(Say(text="Well?"),), timeout_s=7, max_digits=4, finish_key="*", barge_in=False
@@ -366,12 +366,19 @@ def test_hours_are_asked_at_the_instant_of_the_facts() -> None:
 def test_a_split_draws_its_shares_in_their_proportion() -> None:
     shares = (Share(percent=20, next="end"), Share(percent=30, next="end"), Share(percent=50, next="end"))
     flow = flow_of(ask=SplitNode(shares=shares), end=RouteNode())
-    taken = [step(flow, draw=draw).visits[0].exit for draw in range(4_000)]
-    counts = [taken.count(f"shares.{place}") for place in range(3)]
-    assert sum(counts) == 4_000
-    # Four standard deviations of a binomial draw.
-    for count, percent in zip(counts, (20, 30, 50), strict=True):
-        assert abs(count - 40 * percent) < 4 * (4_000 * percent * (100 - percent) / 10_000) ** 0.5
+    taken: dict[int, str] = {}
+    for draw in range(2_000):
+        taken[node_draw(draw, "ask") % 100] = step(flow, draw=draw).visits[0].exit
+    assert taken == {
+        drawn: "shares.0" if drawn < 20 else "shares.1" if drawn < 50 else "shares.2" for drawn in range(100)
+    }
+
+
+def test_a_node_draws_every_percent_equally_often() -> None:
+    drawn = [node_draw(draw, "ask") % 100 for draw in range(20_000)]
+    # Five standard deviations of a binomial draw, because there are a hundred of them.
+    for percent in range(100):
+        assert abs(drawn.count(percent) - 200) < 5 * (20_000 * 0.01 * 0.99) ** 0.5
 
 
 def test_two_splits_in_one_walk_draw_independently() -> None:

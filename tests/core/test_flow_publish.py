@@ -76,6 +76,7 @@ MISTAKES = [
     (Flow(nodes={"end": END}, start="gone"), [("gone", "unknown_start")]),
     (flow_of(a=say("gone"), end=END), [("a", "unknown_next"), ("end", "unreachable"), ("", "no_end")]),
     (flow_of(a=menu("end", "gone"), end=END), [("a", "unknown_next")]),
+    (flow_of(a=say("end"), b=menu("b", "b"), end=END), [("b", "unreachable"), ("b", "silent_loop")]),
     (flow_of(a=menu("end", "end", invalid="gone"), end=END), [("a", "unknown_next")]),
     (flow_of(a=say("end"), b=say("end"), end=END), [("b", "unreachable")]),
     (flow_of(a=say("end"), b=say("c"), c=say("end"), end=END), [("b", "unreachable"), ("c", "unreachable")]),
@@ -193,6 +194,14 @@ def test_every_problem_says_what_to_do_in_words() -> None:
         ),
         # One of two ways captures the field.
         flow_of(a=menu("b", "c"), b=collect("c", "c"), c=say("end", "{f}"), end=END),
+        # Each of two ways captures one of the fields.
+        flow_of(
+            a=menu("b", "c"),
+            b=collect("d", "d"),
+            c=collect("d", "d", field="g"),
+            d=say("end", "{f} {g}"),
+            end=END,
+        ),
         flow_of(a=say("end", "{caller_state} {caller_zip} {caller_area_code} {dialed_number}"), end=END),
         flow_of(a=lookup(url="http://127.0.0.1:8080?zip={caller_zip}"), end=END),
     ],

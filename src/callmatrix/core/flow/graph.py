@@ -1,9 +1,10 @@
 """Where the exits of a flow lead: what is reached, from where an end is reached, and what goes in circles."""
 
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
 
-from callmatrix.core.flow.fields import captured_by
+from callmatrix.core.flow.fields import captured_by, fields_of
 from callmatrix.core.flow.nodes import (
     CollectNode,
     Exit,
@@ -108,20 +109,28 @@ def longest_way(along: Links) -> tuple[NodeId, ...]:
 
 def known_before(flow: Flow) -> Mapping[NodeId, frozenset[str]]:
     """For each node that is reached, the fields that may have been captured on some way to it."""
-    known: dict[NodeId, frozenset[str]] = {flow.start: frozenset()}
-    waiting = [flow.start]
+    names = sorted(fields_of(flow))
+    bits = {name: 1 << place for place, name in enumerate(names)}
+    ways = {here: _ways_with_captures(node, bits) for here, node in flow.nodes.items()}
+    # Sets of fields as bits, first in first out: a large and dense flow would take seconds otherwise.
+    known: dict[NodeId, int] = {flow.start: 0}
+    waiting = deque([flow.start])
     while waiting:
-        here = waiting.pop()
-        node = flow.nodes.get(here)
-        if node is None:
-            continue
-        for way in exits(node):
-            then = known[here] | (frozenset(captured_by(node)) if _captures(node, way) else frozenset())
-            before = known.get(way.next)
-            if before is None or not then <= before:
-                known[way.next] = then if before is None else before | then
-                waiting.append(way.next)
-    return known
+        here = waiting.popleft()
+        for to, captured in ways.get(here, ()):
+            before = known.get(to)
+            then = (before or 0) | known[here] | captured
+            if then != before:
+                known[to] = then
+                if to not in waiting:
+                    waiting.append(to)
+    return {here: frozenset(name for name in names if bits[name] & have) for here, have in known.items()}
+
+
+def _ways_with_captures(node: Node, bits: Mapping[str, int]) -> tuple[tuple[NodeId, int], ...]:
+    """Where a node leads, and which fields are captured by going there."""
+    captured = sum(bits[name] for name in captured_by(node))
+    return tuple((way.next, captured if _captures(node, way) else 0) for way in exits(node))
 
 
 def _captures(node: Node, way: Exit) -> bool:
