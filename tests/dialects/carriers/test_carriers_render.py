@@ -79,12 +79,12 @@ def test_a_gather_reports_silence_on_every_carrier(carrier: CarrierName, documen
 TWILIO_DIAL = (
     f'<Dial action="{ROOT}/dial/2" method="POST" timeout="25" timeLimit="3600" callerId="+12125550100" '
     f'answerOnBridge="true" record="record-from-answer-dual" {RECORDING}>'
-    f'<Number url="{ROOT}/whisper/2" method="POST" {LEG}"ringing">+14155550123</Number></Dial>'
+    f'<Number url="{ROOT}/whisper/2" method="POST" {LEG}"ringing completed">+14155550123</Number></Dial>'
 )
 TELNYX_DIAL = (
     f'<Dial action="{ROOT}/dial/2" method="POST" timeout="25" timeLimit="3600" callerId="+12125550100" '
     f'record="record-from-answer" {RECORDING}>'
-    f'<Number url="{ROOT}/whisper/2" method="POST" {LEG}"ringing">+14155550123</Number></Dial>'
+    f'<Number url="{ROOT}/whisper/2" method="POST" {LEG}"ringing completed">+14155550123</Number></Dial>'
 )
 SOMLENG_DIAL = (
     f'<Dial action="{ROOT}/dial/2" method="POST" timeout="25" timeLimit="3600" callerId="+12125550100">'
@@ -109,7 +109,7 @@ def test_a_dial_asks_of_a_carrier_only_what_it_honours(carrier: CarrierName, doc
 def test_a_leg_without_a_whisper_reports_its_answer() -> None:
     assert rendered("twilio", connect()) == (
         f'<Dial action="{ROOT}/dial/2" method="POST" timeout="25" timeLimit="3600" callerId="+12125550100" '
-        f'answerOnBridge="true"><Number {LEG}"ringing answered">+14155550123</Number></Dial>'
+        f'answerOnBridge="true"><Number {LEG}"ringing answered completed">+14155550123</Number></Dial>'
     )
 
 

@@ -13,6 +13,7 @@ from callmatrix.core.call.events import (
     GatherTimedOut,
     LegAnswered,
     LegEnded,
+    LegReported,
     LegRinging,
     Outcome,
     RecordingReady,
@@ -155,9 +156,66 @@ def test_a_leg_rings_and_is_answered() -> None:
     assert reported("whisper", {}) == LegAnswered(at=AT, attempt_id=ATTEMPT)
 
 
-@pytest.mark.parametrize("status", ["initiated", "queued", "completed", "busy", "no-answer", ""])
-def test_how_a_leg_ended_is_told_by_its_dial_alone(status: str) -> None:
+@pytest.mark.parametrize("status", ["initiated", "queued", ""])
+def test_a_leg_that_only_begins_is_nothing(status: str) -> None:
     assert reported("leg", {"CallStatus": status}) is None
+
+
+@pytest.mark.parametrize(
+    ("carrier", "params", "leg"),
+    [
+        (
+            "twilio",
+            {"CallStatus": "completed", "CallDuration": "61", "SipResponseCode": "200"},
+            LegEnded(
+                at=AT, attempt_id=ATTEMPT, outcome="answered", leg_ms=61_000, precision="s", sip_code=200
+            ),
+        ),
+        (
+            "twilio",
+            {"CallStatus": "busy", "CallDuration": "0", "SipResponseCode": "486"},
+            LegEnded(
+                at=AT,
+                attempt_id=ATTEMPT,
+                outcome="busy",
+                leg_ms=0,
+                bridged_ms=0,
+                precision="s",
+                sip_code=486,
+            ),
+        ),
+        (
+            "own",
+            {"CallStatus": "completed", "DialRingMs": "900", "DialLegMs": "61500", "DialBridgedMs": "58250"},
+            LegEnded(
+                at=AT,
+                attempt_id=ATTEMPT,
+                outcome="answered",
+                ring_ms=900,
+                leg_ms=61_500,
+                bridged_ms=58_250,
+                precision="ms",
+            ),
+        ),
+        (
+            "own",
+            {"CallStatus": "completed", "DialRingMs": "900", "DialLegMs": "2500", "DialBridgedMs": "0"},
+            LegEnded(
+                at=AT,
+                attempt_id=ATTEMPT,
+                outcome="declined",
+                ring_ms=900,
+                leg_ms=2_500,
+                bridged_ms=0,
+                precision="ms",
+            ),
+        ),
+    ],
+)
+def test_a_legs_own_last_word_is_kept_for_want_of_a_better(
+    carrier: CarrierName, params: dict[str, str], leg: LegEnded
+) -> None:
+    assert reported("leg", params, carrier=carrier) == LegReported(at=AT, leg=leg)
 
 
 def test_our_own_gateway_times_a_leg_to_the_millisecond() -> None:
@@ -187,7 +245,6 @@ def test_our_own_gateway_times_a_leg_to_the_millisecond() -> None:
         attempt_id=ATTEMPT,
         outcome="answered",
         leg_ms=4_000,
-        bridged_ms=4_000,
         precision="s",
         ended_by="buyer",
         sip_code=200,
@@ -202,7 +259,7 @@ def ended(
         attempt_id=ATTEMPT,
         outcome=outcome,
         leg_ms=s * 1_000,
-        bridged_ms=s * 1_000 if bridged else 0,
+        bridged_ms=None if bridged else 0,
         precision="s",
         ended_by=by,
         caller_gone=gone,
@@ -350,6 +407,7 @@ def test_whatever_is_reported_is_an_event_nothing_or_malformed(
         "LegEnded",
         "LegRinging",
         "LegAnswered",
+        "LegReported",
         "AcceptanceEntered",
         "VoicemailEnded",
         "RecordingReady",

@@ -66,6 +66,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     rest_root: str = ""
     rest_suffix: str = ".json"
     rest_auth: Literal["basic", "bearer"] = "basic"
+    lists_newest_first: bool = True
     capabilities: Capabilities = Capabilities()
     limits: Limits = Limits()
 
@@ -121,6 +122,7 @@ DIALECTS: Final[dict[CarrierName, Dialect]] = {
         name="own",
         settings_header="x-twilio-webhooks-signature-settings",
         attestation_param="StirVerstat",
+        lists_newest_first=False,
         ended_by_param="HangupBy",
         ended_by={"caller": "caller", "buyer": "buyer", "platform": "platform"},
         capabilities=Capabilities(precise_ms=True),

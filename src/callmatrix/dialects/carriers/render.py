@@ -163,7 +163,7 @@ def _noun_attributes(root: str, key: str, *, whispers: bool, leg_events: bool) -
     attributes = f' url="{_xml(f"{root}/whisper/{key}")}" method="POST"' if whispers else ""
     if leg_events:
         # Of a leg with a whisper, the request for the whisper says that it was answered.
-        events = "ringing" if whispers else "ringing answered"
+        events = "ringing completed" if whispers else "ringing answered completed"
         attributes += (
             f' statusCallback="{_xml(f"{root}/leg/{key}")}" statusCallbackMethod="POST"'
             f' statusCallbackEvent="{events}"'

@@ -15,8 +15,10 @@ from callmatrix.core.call.events import (
     GatherTimedOut,
     LegAnswered,
     LegEnded,
+    LegReported,
     LegRinging,
     Outcome,
+    Precision,
     RecordingReady,
     VoicemailEnded,
 )
@@ -41,6 +43,7 @@ CallbackEvent = (
     | LegAnswered
     | AcceptanceEntered
     | LegEnded
+    | LegReported
     | RecordingReady
     | VoicemailEnded
     | CallEnded
@@ -48,7 +51,7 @@ CallbackEvent = (
 
 _KEYS: Final = frozenset("0123456789*#ABCD")
 _ATTESTATIONS: Final[dict[str, Attestation]] = {"A": "A", "B": "B", "C": "C"}
-_END_REASONS: Final[dict[str, EndReason]] = {
+CALL_END_REASONS: Final[dict[str, EndReason]] = {
     "completed": "hung_up",
     "busy": "busy",
     "failed": "failed",
@@ -114,7 +117,7 @@ def parse_callback(
         case "dial":
             return _leg_ended(dialect, attempt, params, at)
         case "leg":
-            return _leg_progress(attempt, params, at)
+            return _leg_progress(dialect, attempt, params, at)
         case "whisper":
             return LegAnswered(at=at, attempt_id=attempt)
         case "accept":
@@ -133,7 +136,7 @@ def parse_callback(
 
 def parse_status(dialect: Dialect, params: Params, *, at: datetime) -> CallEnded | None:
     """The end of the call that `carrier_ref(params)` names, or None while it goes on."""
-    reason = _END_REASONS.get(params.get("CallStatus", ""))
+    reason = CALL_END_REASONS.get(params.get("CallStatus", ""))
     if reason is None:
         return None
     duration_s = _whole(params, "CallDuration")
@@ -169,57 +172,87 @@ def _digits(params: Params) -> str:
     return digits
 
 
-def _leg_progress(attempt: AttemptId, params: Params, at: datetime) -> LegRinging | LegAnswered | None:
-    """How a leg ended is told by its dial, which also asks what now; so here only how it began."""
-    match params.get("CallStatus", ""):
+def _leg_progress(
+    dialect: Dialect, attempt: AttemptId, params: Params, at: datetime
+) -> LegRinging | LegAnswered | LegReported | None:
+    status = params.get("CallStatus", "")
+    match status:
         case "ringing":
             return LegRinging(at=at, attempt_id=attempt)
         case "in-progress" | "answered":
             return LegAnswered(at=at, attempt_id=attempt)
+        case "completed" | "busy" | "no-answer" | "failed" | "canceled":
+            return LegReported(at=at, leg=_leg_reported(dialect, attempt, status, params, at))
         case _:
             return None
 
 
-def _leg_ended(dialect: Dialect, attempt: AttemptId, params: Params, at: datetime) -> LegEnded:
-    """A dial is over.
-
-    Where the carrier gives whole seconds of the leg, `bridged_ms` of a bridged leg is the whole leg, whisper
-    included, and the core takes the whisper off. Where it does not say whether a leg was bridged, an answered
-    one counts as bridged, and the core knows whether it was accepted.
-    """
-    status = _required(params, "DialCallStatus")
-    caller_gone = params.get("CallStatus", "") in _END_REASONS
-    outcome, bridged = _outcome(status, params.get("DialBridged", ""), caller_gone=caller_gone)
-    sip_code = _whole(params, "DialSipResponseCode") or 0
-    ended_by = _leg_ended_by(dialect, params, outcome, caller_gone=caller_gone)
-    if dialect.capabilities.precise_ms and "DialLegMs" in params:
-        return LegEnded(
-            at=at,
-            attempt_id=attempt,
-            outcome=outcome,
-            ring_ms=_whole(params, "DialRingMs") or 0,
-            leg_ms=_whole(params, "DialLegMs") or 0,
-            bridged_ms=_whole(params, "DialBridgedMs") or 0,
-            precision="ms",
-            ended_by=ended_by,
-            caller_gone=caller_gone,
-            sip_code=sip_code,
-        )
-    leg_s = _whole(params, "DialCallDuration")
-    was_answered = status in _ANSWERED
-    leg_ms = leg_s * 1_000 if leg_s is not None and was_answered else 0
+def _leg_reported(
+    dialect: Dialect, attempt: AttemptId, status: str, params: Params, at: datetime
+) -> LegEnded:
+    """A leg's own last callback, which does not know of the bridge unless our gateway sends it."""
+    times = _leg_times(dialect, params, status=status, duration="CallDuration", bridged=None)
+    outcome, _ = _outcome(status, "false" if times.bridged_ms == 0 else "", caller_gone=False)
     return LegEnded(
         at=at,
         attempt_id=attempt,
         outcome=outcome,
-        leg_ms=leg_ms,
-        bridged_ms=leg_ms if bridged else 0,
-        # A leg that was never answered lasted exactly nothing.
-        precision="none" if was_answered and leg_s is None else "s",
-        ended_by=ended_by,
-        caller_gone=caller_gone,
-        sip_code=sip_code,
+        ring_ms=times.ring_ms,
+        leg_ms=times.leg_ms,
+        bridged_ms=times.bridged_ms,
+        precision=times.precision,
+        ended_by=_ended_by(dialect, params),
+        sip_code=_whole(params, "SipResponseCode") or 0,
     )
+
+
+def _leg_ended(dialect: Dialect, attempt: AttemptId, params: Params, at: datetime) -> LegEnded:
+    """A dial is over. Where the carrier does not say whether it bridged an answered leg, it counts as
+    bridged, and the core knows whether it was accepted."""
+    status = _required(params, "DialCallStatus")
+    caller_gone = params.get("CallStatus", "") in CALL_END_REASONS
+    outcome, bridged = _outcome(status, params.get("DialBridged", ""), caller_gone=caller_gone)
+    times = _leg_times(dialect, params, status=status, duration="DialCallDuration", bridged=bridged)
+    return LegEnded(
+        at=at,
+        attempt_id=attempt,
+        outcome=outcome,
+        ring_ms=times.ring_ms,
+        leg_ms=times.leg_ms,
+        bridged_ms=times.bridged_ms,
+        precision=times.precision,
+        ended_by=_leg_ended_by(dialect, params, outcome, caller_gone=caller_gone),
+        caller_gone=caller_gone,
+        sip_code=_whole(params, "DialSipResponseCode") or 0,
+    )
+
+
+class _LegTimes(msgspec.Struct, frozen=True, kw_only=True):
+    ring_ms: int = 0
+    leg_ms: int | None = None
+    bridged_ms: int | None = None
+    precision: Precision = "s"
+
+
+def _leg_times(
+    dialect: Dialect, params: Params, *, status: str, duration: str, bridged: bool | None
+) -> _LegTimes:
+    """The carrier's times of a leg. Whole seconds are the leg's, whisper included, so that of a bridged leg
+    the time of the bridge stays open (None) and the core takes the whisper off."""
+    if dialect.capabilities.precise_ms and "DialLegMs" in params:
+        return _LegTimes(
+            ring_ms=_whole(params, "DialRingMs") or 0,
+            leg_ms=_whole(params, "DialLegMs"),
+            bridged_ms=_whole(params, "DialBridgedMs"),
+            precision="ms",
+        )
+    leg_s = _whole(params, duration)
+    if status not in _ANSWERED:
+        return _LegTimes(leg_ms=0, bridged_ms=0)
+    bridged_ms = 0 if bridged is False else None
+    if leg_s is None:
+        return _LegTimes(bridged_ms=bridged_ms, precision="none")
+    return _LegTimes(leg_ms=leg_s * 1_000, bridged_ms=bridged_ms)
 
 
 def _outcome(status: str, dial_bridged: str, *, caller_gone: bool) -> tuple[Outcome, bool]:
