@@ -105,6 +105,12 @@ def test_a_change_by_half_an_hour_cuts_the_clock_hour() -> None:
     assert bounds("hour", spring, lord_howe) == ("10-04 02:30 +1100", "10-04 03:00 +1100")
 
 
+def test_a_change_one_minute_past_the_hour_leaves_a_window_of_one_minute() -> None:
+    minute = datetime(2009, 11, 1, 3, 0, 30, tzinfo=UTC)
+    starts_at, ends_at = window_bounds("hour", at=minute, time_zone="America/Goose_Bay", week_starts_on=0)
+    assert (starts_at, ends_at - starts_at) == (minute.replace(second=0), timedelta(minutes=1))
+
+
 def test_hours_of_a_zone_at_half_past_are_its_own() -> None:
     assert bounds("hour", NOON, "Asia/Kolkata") == ("03-02 17:00 +0530", "03-02 18:00 +0530")
 

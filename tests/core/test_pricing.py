@@ -425,10 +425,9 @@ def test_rule_18_re_rating_the_owner_finds_no_duplicate_in_calls_that_came_later
     rule = DuplicateRule(window_days=30)
     later = past("call_9", buyer_id=BuyerId("buy_1"), connected_at=NOON + DAY, converted_at=NOON + DAY)
     itself = past("call_1", buyer_id=BuyerId("buy_1"), connected_at=NOON, converted_at=NOON)
-    found = duplicate_of(
-        rule, history=(itself, later), at=NOON, call_id=CallId("call_1"), earned_at=NOON, **THIS
-    )
-    assert found is None
+    own: dict[str, Any] = {"at": NOON, "call_id": CallId("call_1")} | THIS
+    assert duplicate_of(rule, history=(itself, later), earned_at=NOON, **own) is None
+    assert duplicate_of(rule, history=(itself,), **own) is None
 
 
 # Rating
