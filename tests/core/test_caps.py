@@ -1,7 +1,6 @@
 """Caps: exact windows, the order of refusals, holds that end, and never one unit too many."""
 
 import itertools
-from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal
 
@@ -26,8 +25,10 @@ from callmatrix.core.caps import (
     Owner,
     Settlement,
     Tally,
+    WhenCapped,
     Window,
     in_order,
+    limit_of,
     limits_problems,
     needs_of,
     owners_of,
@@ -240,7 +241,7 @@ def money(metric: Literal["revenue", "payout"], window: Window, limit: str) -> C
 
 def capped(*caps: Cap, owner: Owner = OFFER, **settings: Any) -> Counters:
     counters = funded()
-    counters.register(owner, Limits(caps=caps), **settings)
+    counters.register(owner, Limits(caps=caps), **settings, at=NOON)
     return counters
 
 
@@ -334,7 +335,7 @@ def test_rule_10_every_owner_is_asked_and_named(kind: str) -> None:
 
 def test_a_refused_claim_holds_nothing_with_anybody() -> None:
     counters = capped(count("attempt", "day", 5), owner=ALL_OWNERS["account"])
-    counters.register(ALL_OWNERS["offer_in_campaign"], Limits(concurrency=0))
+    counters.register(ALL_OWNERS["offer_in_campaign"], Limits(concurrency=0), at=NOON)
     assert isinstance(counters.reserve(claim(), NOON), Denied)
     assert counters.tally(ALL_OWNERS["account"], "attempt", "day", at=NOON) == Tally(limit=5, ceiling=5)
     assert counters.live(ALL_OWNERS["account"]) == 0
@@ -357,7 +358,7 @@ def test_the_first_refusal_in_order_is_told() -> None:
         (ALL_OWNERS["account"], Limits(concurrency=0)),
     ]
     for number, (owner, limits) in enumerate(steps):
-        counters.register(owner, limits)
+        counters.register(owner, limits, at=NOON)
         if number == 1:
             counters.set_funds(BuyerId("buy_1"), balance=usd("100"), credit_limit=ZERO)
         if number == 2:
@@ -383,7 +384,7 @@ def test_rule_1_a_pause_is_read_live_and_outranks_the_owners_limits(status: Any)
     counters.set_status(OFFER, status)
     assert counters.reserve(claim(), NOON) == Denied(attempt_id=AttemptId("att_1"), code=status, owner=OFFER)
     counters.set_status(OFFER, "open")
-    counters.register(OFFER, Limits())
+    counters.register(OFFER, Limits(), at=NOON)
     assert isinstance(counters.reserve(claim("att_2"), NOON), Granted)
 
 
@@ -392,9 +393,22 @@ def test_a_repeated_reserve_gets_the_same_answer_and_holds_once() -> None:
     answers = [counters.reserve(claim(attempt), NOON) for attempt in ("att_1", "att_1", "att_2", "att_2")]
     assert answers[0] == answers[1] == Granted(attempt_id=AttemptId("att_1"))
     assert answers[2] == answers[3]
-    counters.register(OFFER, Limits())
-    assert counters.reserve(claim("att_2"), NOON) == answers[2]
     assert counters.tally(OFFER, "attempt", "day", at=NOON) == Tally(limit=1, ceiling=1, used=1)
+    counters.register(OFFER, Limits(), at=NOON)
+    assert counters.reserve(claim("att_2"), NOON) == answers[2]
+
+
+def test_a_claim_that_comes_after_its_attempt_is_over_is_never_granted() -> None:
+    counters = capped(count("attempt", "day", 9))
+    closed = Denied(attempt_id=AttemptId("att_1"), code="closed", owner=ALL_OWNERS["account"])
+    counters.reserve(claim(), NOON)
+    counters.settle(Settlement(attempt_id=AttemptId("att_1")), NOON)
+    assert counters.reserve(claim(), NOON) == closed
+    counters.settle(Settlement(attempt_id=AttemptId("att_2")), NOON)
+    assert counters.reserve(claim("att_2"), NOON) == msgspec.structs.replace(
+        closed, attempt_id=AttemptId("att_2")
+    )
+    assert counters.tally(OFFER, "attempt", "day", at=NOON) == Tally(limit=9, ceiling=9, used=1)
 
 
 def test_settling_twice_or_settling_what_is_unknown_changes_nothing() -> None:
@@ -508,12 +522,41 @@ def test_rule_9_a_new_day_of_the_owners_zone_opens_the_cap_again() -> None:
 def test_rule_12_a_limit_below_its_use_succeeds_keeps_a_ceiling_and_only_refuses() -> None:
     counters = capped(count("attempt", "day", 5))
     assert granted(counters, 3) == [True] * 3
-    counters.register(OFFER, Limits(caps=(count("attempt", "day", 1),)))
+    counters.register(OFFER, Limits(caps=(count("attempt", "day", 1),)), at=NOON)
     assert counters.tally(OFFER, "attempt", "day", at=NOON) == Tally(limit=1, ceiling=3, used=3)
     assert granted(counters, 1) == [False]
-    counters.register(OFFER, Limits(caps=(count("attempt", "day", 4),)))
+    counters.register(OFFER, Limits(caps=(count("attempt", "day", 4),)), at=NOON)
     assert counters.tally(OFFER, "attempt", "day", at=NOON) == Tally(limit=4, ceiling=4, used=3)
     assert granted(counters, 2) == [True, False]
+
+
+def test_rule_12_a_cap_that_is_added_counts_what_was_reserved_in_its_window_before() -> None:
+    counters = funded()
+    early, later = NOON - timedelta(hours=1), NOON + timedelta(minutes=1)
+    for attempt, at in (("att_1", early), ("att_2", NOON), ("att_3", NOON)):
+        counters.reserve(claim(attempt), at)
+    counters.settle(Settlement(attempt_id=AttemptId("att_2")), NOON)
+    added = (count("conversion", "hour", 5), count("conversion", "day", 1), count("attempt", "day", 5))
+    counters.register(OFFER, Limits(caps=added), at=later)
+
+    def tallies() -> list[Tally | None]:
+        return [counters.tally(OFFER, cap.metric, cap.window, at=later) for cap in added]
+
+    assert tallies() == [
+        Tally(limit=5, ceiling=5, used=1),
+        Tally(limit=1, ceiling=2, used=2),
+        Tally(limit=5, ceiling=5, used=3),
+    ]
+    counters.settle(Settlement(attempt_id=AttemptId("att_1")), later)
+    assert [tally.used for tally in tallies() if tally] == [1, 1, 3]
+
+
+def test_rule_9_a_change_of_zone_counts_again_in_the_new_windows() -> None:
+    counters = capped(count("attempt", "day", 9))
+    counters.reserve(claim("att_1"), datetime(2026, 3, 2, 1, tzinfo=UTC))
+    counters.reserve(claim("att_2"), NOON)
+    counters.register(OFFER, Limits(caps=(count("attempt", "day", 9),)), at=NOON, time_zone="America/Chicago")
+    assert counters.tally(OFFER, "attempt", "day", at=NOON) == Tally(limit=9, ceiling=9, used=1)
 
 
 def test_rule_12_what_a_settlement_used_beyond_its_hold_is_overage_where_the_cap_is_full() -> None:
@@ -580,7 +623,9 @@ def test_rule_10_an_unpaid_call_holds_neither_payment_nor_payout_with_anybody() 
     counters = capped(money("payout", "day", "0"), owner=PUBLISHER, when_capped="unpaid")
     watched = (ALL_OWNERS["account"], ALL_OWNERS["publisher_in_campaign"])
     for owner in watched:
-        counters.register(owner, Limits(caps=(count("paid", "day", 1), money("payout", "day", "15"))))
+        counters.register(
+            owner, Limits(caps=(count("paid", "day", 1), money("payout", "day", "15"))), at=NOON
+        )
     assert granted(counters, 3) == [True] * 3
     for owner in watched:
         assert counters.tally(owner, "paid", "day", at=NOON) == Tally(limit=1, ceiling=1)
@@ -603,7 +648,7 @@ def test_rule_10_only_a_publishers_cap_routes_unpaid() -> None:
 
 def test_rule_14_concurrency_is_given_back_only_by_settlement_or_sweep() -> None:
     counters = funded()
-    counters.register(BUYER, Limits(concurrency=1))
+    counters.register(BUYER, Limits(concurrency=1), at=NOON)
     first = claim(expires_at=NOON + timedelta(minutes=10))
     counters.reserve(first, NOON)
     just_before = NOON + timedelta(minutes=10, microseconds=-1)
@@ -617,7 +662,7 @@ def test_rule_14_concurrency_is_given_back_only_by_settlement_or_sweep() -> None
 
 def test_spacing_is_counted_from_the_owners_last_grant() -> None:
     counters = funded()
-    counters.register(OFFER, Limits(spacing_s=60))
+    counters.register(OFFER, Limits(spacing_s=60), at=NOON)
     counters.reserve(claim("att_1"), NOON)
     answers = [
         counters.reserve(claim(f"att_{ms}"), NOON + timedelta(milliseconds=ms))
@@ -740,14 +785,9 @@ class Reservations(RuleBasedStateMachine):
         self.counters = Counters(ACCOUNT)
         self.at = NOON
         self.limits = dict(zip(LIMITED, limits, strict=True))
-        for kind, own in self.limits.items():
-            self.counters.register(
-                ALL_OWNERS[kind],
-                own,
-                time_zone="America/New_York",
-                week_starts_on=6,
-                when_capped="unpaid" if unpaid else "block",
-            )
+        self.when_capped: WhenCapped = "unpaid" if unpaid else "block"
+        for kind in LIMITED:
+            self.register(kind)
         self.counters.set_funds(BuyerId("buy_1"), balance=usd("80"), credit_limit=usd("40"))
         self.granted: dict[AttemptId, Held] = {}
         self.asked = 0
@@ -770,6 +810,7 @@ class Reservations(RuleBasedStateMachine):
         answer = self.counters.reserve(asked, self.at)
         assert self.counters.reserve(asked, self.at) == answer
         if isinstance(answer, Granted):
+            self.nothing_is_oversold(needs_of(asked), pays=answer.pays_publisher)
             self.granted[asked.attempt_id] = Held(claim=asked, at=self.at, pays=answer.pays_publisher)
 
     @rule(data=st.data(), connected=st.booleans(), converted=st.booleans(), percent=st.integers(0, 100))
@@ -802,30 +843,53 @@ class Reservations(RuleBasedStateMachine):
         for attempt_id in due:
             self.granted[attempt_id].settlement = Settlement(attempt_id=attempt_id)
 
+    @rule(kind=st.sampled_from(LIMITED), limits=any_limits)
+    def change_limits(self, kind: str, limits: Limits) -> None:
+        self.limits[kind] = limits
+        self.register(kind)
+
+    def register(self, kind: str) -> None:
+        self.counters.register(
+            ALL_OWNERS[kind],
+            self.limits[kind],
+            at=self.at,
+            time_zone="America/New_York",
+            week_starts_on=6,
+            when_capped=self.when_capped,
+        )
+
+    def used(self, kind: str, cap: Cap) -> int:
+        """Recomputed: what the raw list has in the window of now."""
+        starts_at, ends_at = window_bounds(
+            cap.window, at=self.at, time_zone="America/New_York", week_starts_on=6
+        )
+        in_window = [held for held in self.granted.values() if starts_at <= held.at < ends_at]
+        return sum(uses(held)[cap.metric] for held in in_window)
+
+    def nothing_is_oversold(self, needs: dict[Metric, int], *, pays: bool) -> None:
+        for kind, limits in self.limits.items():
+            assert limits.concurrency is None or self.counters.live(ALL_OWNERS[kind]) <= limits.concurrency
+            for cap in limits.caps:
+                need = needs[cap.metric] if pays or cap.metric not in ("paid", "payout") else 0
+                assert need == 0 or self.used(kind, cap) + need <= limit_of(cap)
+
     @invariant()
-    def every_tally_is_the_sum_of_the_raw_list_and_below_its_limit(self) -> None:
+    def every_tally_is_the_sum_of_the_raw_list(self) -> None:
         for kind, limits in self.limits.items():
             for cap in limits.caps:
-                sums: Counter[datetime] = Counter()
-                for held in self.granted.values():
-                    starts_at, _ = window_bounds(
-                        cap.window, at=held.at, time_zone="America/New_York", week_starts_on=6
-                    )
-                    sums[starts_at] += uses(held)[cap.metric]
-                limit = cap.limit if isinstance(cap, CountCap) else cap.limit.micros
-                for starts_at, used in sums.items():
-                    assert used <= limit
-                    at = max(starts_at, NOON)
-                    assert self.counters.tally(ALL_OWNERS[kind], cap.metric, cap.window, at=at) == Tally(
-                        limit=limit, ceiling=limit, used=used
-                    )
+                tally = self.counters.tally(ALL_OWNERS[kind], cap.metric, cap.window, at=self.at)
+                used = self.used(kind, cap)
+                if tally is None:
+                    assert used == 0
+                else:
+                    assert (tally.limit, tally.used, tally.overage) == (limit_of(cap), used, 0)
+                    assert tally.used <= tally.ceiling
 
     @invariant()
     def concurrency_and_funds_are_those_of_the_calls_in_the_air(self) -> None:
         in_the_air = [held for held in self.granted.values() if held.settlement is None]
-        for kind, limits in self.limits.items():
+        for kind in LIMITED:
             assert self.counters.live(ALL_OWNERS[kind]) == len(in_the_air)
-            assert limits.concurrency is None or len(in_the_air) <= limits.concurrency
         held_funds = sum((held.claim.revenue_max for held in in_the_air), start=ZERO)
         assert self.counters.held_funds(BuyerId("buy_1")) == held_funds <= usd("120")
 

@@ -13,7 +13,10 @@ funds come after the buyer's own limits. The first refusal is the answer, and no
   back when it is settled; the ledger's postings move the balance.
 - A settlement keeps the attempt's unit and gives back what was held and not used. What was used beyond
   the hold fills the cap up to its limit; the rest is overage, outside the check (rule 12).
-- Units belong to the windows of the reservation, whenever they are settled or booked (rule 9).
+- Units belong to the windows of the reservation, whenever they are settled or booked (rule 9). A cap that
+  is added, or whose windows get other bounds, starts with what its owner reserved in the window before.
+- A repeated claim gets its stored answer while it is held or denied. Once the attempt is over, it is
+  `closed`, even if the claim comes only after the settlement: nothing may be dialled on an old grant.
 """
 
 from datetime import datetime, timedelta
@@ -89,17 +92,21 @@ class _OwnerState(msgspec.Struct):
 
     def row(self, metric: Metric, window: Window, *, limit: int, at: datetime) -> _Row:
         """The row of the window that holds `at`, new where there is none yet."""
-        bounds = self.current.get(window)
-        if bounds is None or not bounds[0] <= at < bounds[1]:
-            bounds = window_bounds(
+        starts_at, ends_at = self.bounds(window, at)
+        found = self.rows.get((metric, window, starts_at))
+        if found is None:
+            found = _Row(ends_at=ends_at, limit=limit, ceiling=limit)
+            self.rows[metric, window, starts_at] = found
+        return found
+
+    def bounds(self, window: Window, at: datetime) -> tuple[datetime, datetime]:
+        """The window that holds `at`; the last one asked for is kept."""
+        known = self.current.get(window)
+        if known is None or not known[0] <= at < known[1]:
+            known = self.current[window] = window_bounds(
                 window, at=at, time_zone=self.time_zone, week_starts_on=self.week_starts_on
             )
-            self.current[window] = bounds
-        key = (metric, window, bounds[0])
-        found = self.rows.get(key)
-        if found is None:
-            found = self.rows[key] = _Row(ends_at=bounds[1], limit=limit, ceiling=limit)
-        return found
+        return known
 
 
 class _Funds(msgspec.Struct):
@@ -110,32 +117,29 @@ class _Funds(msgspec.Struct):
     held: Money = ZERO
 
 
-class _Hold(msgspec.Struct):
-    """What an attempt holds in one row; nothing, where only a late booking may fall into it."""
-
-    row: _Row
-    metric: Metric
-    amount: int
-
-
 class _Reservation(msgspec.Struct):
-    """One attempt: its grant, and until it is settled what it holds."""
+    """One attempt and what it counts: in the air the most that it may become, then what came of it.
 
-    claim: Claim
+    `rows` are the rows that it counts in. `claim` is None where it was over before it was asked for.
+    """
+
+    at: datetime
     grant: Grant
+    claim: Claim | None = None
+    amounts: dict[Metric, int] = {}
     owners: tuple[_OwnerState, ...] = ()
-    holds: tuple[_Hold, ...] = ()
+    rows: list[tuple[_Row, Metric]] = []
     ended_at: datetime | None = None
     booked: set[int] = set()
 
 
 class _Judgement(msgspec.Struct):
-    """A claim on its way through its owners: what it needs still, and what it would hold."""
+    """A claim on its way through its owners: what it needs still, and the rows that it would count in."""
 
     claim: Claim
     at: datetime
     needs: dict[Metric, int]
-    holds: list[_Hold] = []
+    rows: list[tuple[_Row, Metric]] = []
     pays_publisher: bool = True
 
 
@@ -145,6 +149,7 @@ class Counters:
 
     def __init__(self, account_id: AccountId) -> None:
         self._account_id = account_id
+        self._account = Owner(kind="account", id=account_id)
         self._owners: dict[Owner, _OwnerState] = {}
         self._funds: dict[BuyerId, _Funds] = {}
         self._reservations: dict[AttemptId, _Reservation] = {}
@@ -155,11 +160,12 @@ class Counters:
         owner: Owner,
         limits: Limits,
         *,
+        at: datetime,
         time_zone: str = "UTC",
         week_starts_on: int = 0,
         when_capped: WhenCapped = "block",
     ) -> None:
-        """Set or change an owner's limits. Use stays; a limit below it only refuses (rule 12)."""
+        """Set or change an owner's limits from `at` on; a limit below its use only refuses (rule 12)."""
         state = self._state(owner)
         state.caps = in_order(limits.caps)
         state.concurrency = limits.concurrency
@@ -168,12 +174,18 @@ class Counters:
         state.week_starts_on = week_starts_on
         state.when_capped = when_capped
         state.current.clear()
-        new_limits = {(metric, window): limit for metric, window, limit in state.caps}
-        for (metric, window, _), row in state.rows.items():
-            limit = new_limits.get((metric, window))
-            if limit is not None and limit != row.limit:
+        past = {key: row for key, row in state.rows.items() if row.ends_at <= at}
+        standing, state.rows = state.rows, past
+        for metric, window, limit in state.caps:
+            starts_at, ends_at = state.bounds(window, at)
+            key = (metric, window, starts_at)
+            row = standing.get(key)
+            if row is None or row.ends_at != ends_at:
+                row = self._counted(state, metric, limit=limit, starts_at=starts_at, ends_at=ends_at)
+            elif row.limit != limit:
                 row.limit = limit
                 row.ceiling = max(limit, row.used)
+            state.rows[key] = row
 
     def set_status(self, owner: Owner, status: Status) -> None:
         """Pause, close, block or open an owner; what it holds stays."""
@@ -191,7 +203,7 @@ class Counters:
         funds.balance += amount
 
     def reserve(self, claim: Claim, at: datetime) -> Grant:
-        """Hold everything that the claim needs, or nothing. The same attempt gets the same answer."""
+        """Hold everything that the claim needs, or nothing. A repeated attempt gets its stored answer."""
         known = self._reservations.get(claim.attempt_id)
         if known is not None:
             return known.grant
@@ -202,17 +214,23 @@ class Counters:
             if denied is None and state.owner.kind == "buyer":
                 denied = self._funds_refusal(claim, state.owner)
             if denied is not None:
-                self._reservations[claim.attempt_id] = _Reservation(claim=claim, grant=denied, ended_at=at)
+                self._reservations[claim.attempt_id] = _Reservation(at=at, grant=denied, ended_at=at)
                 return denied
         return self._hold(judgement, states)
 
     def settle(self, settlement: Settlement, at: datetime) -> bool:
-        """End a reservation. False, and nothing changes, where it is unknown or over already."""
+        """End a reservation. False where it was not held; a claim that comes later is refused then."""
         reservation = self._reservations.get(settlement.attempt_id)
-        if reservation is None or reservation.ended_at is not None:
+        over = Denied(attempt_id=settlement.attempt_id, code="closed", owner=self._account)
+        if reservation is None:
+            self._reservations[settlement.attempt_id] = _Reservation(at=at, grant=over, ended_at=at)
             return False
+        if reservation.ended_at is not None or reservation.claim is None:
+            return False
+        held, claim = reservation.amounts, reservation.claim
         reservation.ended_at = at
-        used: dict[Metric, int] = {
+        reservation.grant = over
+        reservation.amounts = {
             "attempt": 1,
             "connect": int(settlement.connected),
             "conversion": int(settlement.converted),
@@ -220,22 +238,23 @@ class Counters:
             "payout": settlement.payout.micros,
             "revenue": settlement.revenue.micros,
         }
-        for hold in reservation.holds:
-            amount = used[hold.metric]
-            hold.row.used -= hold.amount - min(amount, hold.amount)
-            hold.row.book(amount - min(amount, hold.amount))
+        for row, metric in reservation.rows:
+            used = reservation.amounts[metric]
+            row.used -= max(0, held[metric] - used)
+            row.book(max(0, used - held[metric]))
         for state in reservation.owners:
             state.live -= 1
-        claim = reservation.claim
         if claim.buyer_id is not None:
             self._funds[claim.buyer_id].held -= claim.revenue_max
         return True
 
     def book_late(self, booking: LateBooking) -> bool:
         """Count what came after settlement, in the windows of the reservation. False, and nothing
-        changes, where the attempt is unknown or still held, or the revision is booked already."""
+        changes, where the attempt is unknown, denied or held, or the revision is booked already."""
         reservation = self._reservations.get(booking.attempt_id)
-        if reservation is None or reservation.ended_at is None or booking.revision in reservation.booked:
+        if reservation is None or reservation.claim is None or reservation.ended_at is None:
+            return False
+        if booking.revision in reservation.booked:
             return False
         reservation.booked.add(booking.revision)
         amounts: dict[Metric, int] = {
@@ -244,8 +263,10 @@ class Counters:
             "payout": booking.payout.micros,
             "revenue": booking.revenue.micros,
         }
-        for hold in reservation.holds:
-            hold.row.book(amounts.get(hold.metric, 0))
+        for metric, amount in amounts.items():
+            reservation.amounts[metric] += amount
+        for row, metric in reservation.rows:
+            row.book(amounts.get(metric, 0))
         return True
 
     def sweep(self, at: datetime) -> tuple[AttemptId, ...]:
@@ -266,14 +287,14 @@ class Counters:
         ]
         for attempt_id in ended:
             del self._reservations[attempt_id]
-        in_use = {id(hold.row) for kept in self._reservations.values() for hold in kept.holds}
+        in_use = {id(row) for kept in self._reservations.values() for row, _ in kept.rows}
         for state in self._owners.values():
             state.rows = {
                 key: row for key, row in state.rows.items() if row.ends_at >= before or id(row) in in_use
             }
 
     def tally(self, owner: Owner, metric: Metric, window: Window, *, at: datetime) -> Tally | None:
-        """One cap in the window that holds `at`; None where nothing was asked of it there."""
+        """One cap in the window that holds `at`; None where there is no such row."""
         state = self._state(owner)
         starts_at, _ = window_bounds(
             window, at=at, time_zone=state.time_zone, week_starts_on=state.week_starts_on
@@ -301,6 +322,19 @@ class Counters:
             state = self._owners[owner] = _OwnerState(owner=owner)
         return state
 
+    def _counted(
+        self, state: _OwnerState, metric: Metric, *, limit: int, starts_at: datetime, ends_at: datetime
+    ) -> _Row:
+        """A new row that counts what the owner reserved in its window before there was such a cap."""
+        row = _Row(ends_at=ends_at, limit=limit, ceiling=limit)
+        for reservation in self._reservations.values():
+            if starts_at <= reservation.at < ends_at and any(owner is state for owner in reservation.owners):
+                row.used += reservation.amounts[metric]
+                reservation.rows.append((row, metric))
+        row.used = max(0, row.used)
+        row.ceiling = max(limit, row.used)
+        return row
+
     def _funds_refusal(self, claim: Claim, owner: Owner) -> Denied | None:
         assert claim.buyer_id is not None
         funds = self._funds.setdefault(claim.buyer_id, _Funds())
@@ -317,10 +351,8 @@ class Counters:
 
     def _hold(self, judgement: _Judgement, states: tuple[_OwnerState, ...]) -> Granted:
         claim, at = judgement.claim, judgement.at
-        for hold in judgement.holds:
-            # a publisher asked after this cap may have turned the call unpaid
-            hold.amount = judgement.needs[hold.metric]
-            hold.row.used += hold.amount
+        for row, metric in judgement.rows:
+            row.used += judgement.needs[metric]
         for state in states:
             state.live += 1
             state.last_granted_at = max(at, state.last_granted_at or at)
@@ -328,7 +360,12 @@ class Counters:
             self._funds[claim.buyer_id].held += claim.revenue_max
         grant = Granted(attempt_id=claim.attempt_id, pays_publisher=judgement.pays_publisher)
         self._reservations[claim.attempt_id] = _Reservation(
-            claim=claim, grant=grant, owners=states, holds=tuple(judgement.holds)
+            at=at,
+            grant=grant,
+            claim=claim,
+            amounts=judgement.needs,
+            owners=states,
+            rows=judgement.rows,
         )
         heappush(self._expiries, (claim.expires_at, claim.attempt_id))
         return grant
@@ -362,7 +399,7 @@ def _limit_refusal(judgement: _Judgement, state: _OwnerState) -> Denied | None:
 
 
 def _cap_refusal(judgement: _Judgement, state: _OwnerState) -> Denied | None:
-    """The first full cap. What the claim would hold of the others is added to the judgement."""
+    """The first full cap. The rows of the others are added to the judgement."""
     for metric, window, limit in state.caps:
         row = state.row(metric, window, limit=limit, at=judgement.at)
         need = judgement.needs[metric]
@@ -380,7 +417,7 @@ def _cap_refusal(judgement: _Judgement, state: _OwnerState) -> Denied | None:
                 )
             judgement.pays_publisher = False
             judgement.needs["paid"] = judgement.needs["payout"] = 0
-        judgement.holds.append(_Hold(row=row, metric=metric, amount=0))
+        judgement.rows.append((row, metric))
     return None
 
 
