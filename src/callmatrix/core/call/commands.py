@@ -128,5 +128,6 @@ class Cancel(_Command, frozen=True, kw_only=True, tag="cancel"):
 BookCommand = Book | Enqueue
 CapacityCommand = Reserve | Settle | BookLate
 Question = Look | Fetch
+Awaited = Look | Fetch | Reserve  # what a call waits for before it can go on
 CarrierOrder = Reject | Say | Play | GatherDigits | AskAcceptance | Bridge | Connect | Record | HangUp
 Command = BookCommand | CapacityCommand | Question | CarrierOrder | Cancel

@@ -22,8 +22,9 @@ class _Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_
 
 
 class Arrived(_Event, frozen=True, kw_only=True, tag="arrived"):
-    """A call came in. What is read live at that instant is in `standing_*` (rule 1).
+    """A call came in. It carries what is read live at that instant (rule 1).
 
+    `failed_safe`: the database was gone, the caller got the fail-safe reply, and this is told afterwards.
     `blocked_by` is the block-list entry that the caller or number matches. `previous_call_at` is the same
     caller's last call to this campaign. `campaign_status` and `campaign_open` are the live ones.
     """
@@ -44,6 +45,14 @@ class Arrived(_Event, frozen=True, kw_only=True, tag="arrived"):
     pays_late: bool = True
     tags: dict[str, str] = {}
     test: bool = False
+    failed_safe: bool = False
+
+
+class FailedSafe(_Event, frozen=True, kw_only=True, tag="failed_safe"):
+    """The carrier asked what now and got the fail-safe reply, because nothing could be decided or saved;
+    known afterwards, from the spool. `asked` is the kind of callback."""
+
+    asked: str
 
 
 class DigitsEntered(_Event, frozen=True, kw_only=True, tag="digits_entered"):
@@ -210,6 +219,7 @@ class Disposed(_Event, frozen=True, kw_only=True, tag="disposed"):
 
 Event = (
     Arrived
+    | FailedSafe
     | DigitsEntered
     | GatherTimedOut
     | Fetched

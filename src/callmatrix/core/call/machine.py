@@ -22,6 +22,8 @@ def step(call: Call, event: events.Event, plan: CompiledPlan) -> Step:
     match event:
         case events.Arrived():
             _arrive(draft, event)
+        case events.FailedSafe():
+            _failed_safe(draft, event.asked)
         case events.DigitsEntered():
             _answer_gather(draft, Digits(digits=event.digits), turn=event.turn, draw=event.draw)
         case events.GatherTimedOut():
@@ -83,6 +85,9 @@ def _arrive(draft: Draft, event: events.Arrived) -> None:
         test=event.test,
         geo=caller_geo(event.caller, None),
     )
+    if event.failed_safe:
+        _failed_safe(draft, "arrival")
+        return
     campaign = draft.plan.campaign
     reason = blocked(campaign.screening, event)
     if reason is not None:
@@ -98,6 +103,16 @@ def _arrive(draft: Draft, event: events.Arrived) -> None:
         _turn_away(draft, code="campaign_closed")
     else:
         ivr.walk(draft, Started(), draw=event.draw)
+
+
+def _failed_safe(draft: Draft, asked: str) -> None:
+    """The caller got the fail-safe number or message: what was meant for them no longer matters."""
+    if draft.call.state == "ended":
+        draft.note("already_ended")
+        return
+    draft.note("failed_safe", asked=asked)
+    settlement.drop_claims(draft)
+    draft.set(state="closing", question=None, spoken=(), end_reason=draft.call.end_reason or "failed_safe")
 
 
 def _turn_away(draft: Draft, *, code: str) -> None:

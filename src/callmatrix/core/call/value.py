@@ -5,7 +5,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from callmatrix.core.call.commands import Fetch, Look, Reserve
+from callmatrix.core.call.commands import Awaited
 from callmatrix.core.call.events import EndedBy, LegEnded, Outcome, Precision
 from callmatrix.core.campaign import Fallback
 from callmatrix.core.caps import Claim, Settlement
@@ -110,7 +110,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     fields: dict[str, str] = {}
     flow: FlowState | None = None
     turn: int = 0
-    question: Look | Fetch | Reserve | None = None
+    question: Awaited | None = None
     spoken: tuple[Say | Play, ...] = ()
     attempts: tuple[Attempt, ...] = ()
     routing_started_at: datetime | None = None

@@ -384,3 +384,15 @@ begin
     end if;
     return 'saved';
 end $$;
+
+create table unknown_call (
+    account_id text not null,
+    connection_id text not null,
+    carrier_ref text not null,
+    dialed text not null,
+    caller text,
+    at timestamptz not null,
+    primary key (account_id, connection_id, carrier_ref)
+);
+
+create index unknown_call_at on unknown_call (account_id, at desc);

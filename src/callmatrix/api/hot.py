@@ -1,0 +1,191 @@
+"""The raw ASGI lane of the carriers' webhooks: bounded, verified, shed when overloaded, always answered."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, MutableMapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from callmatrix.core.documents import encode
+from callmatrix.core.errors import REFUSALS, Refused
+from callmatrix.dialects.carriers.forms import Form, parse_body
+from callmatrix.dialects.carriers.render import failsafe
+from callmatrix.dialects.carriers.signatures import verify
+from callmatrix.dialects.carriers.urls import Callback, Page, parse_path, signed_url
+from callmatrix.live import spool, voice
+from callmatrix.live.app import App
+from callmatrix.live.catalog import Wired
+from callmatrix.store.db import DatabaseGone
+
+MAX_BODY_BYTES: Final = 65_536
+# Arrivals being decided at once in one process; beyond that a new caller gets the fail-safe reply at once
+# instead of a late one. Events of calls in the air are never shed.
+MAX_ARRIVALS_AT_ONCE: Final = 200
+# Inside every carrier's patience (some give 5 s).
+DEADLINE_S: Final = 4.5
+XML: Final = b"text/xml; charset=utf-8"
+PROBLEM: Final = b"application/problem+json"
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+_log = logging.getLogger(__name__)
+
+
+class Counters(msgspec.Struct):
+    """What this process's lane saw; shown by `/healthz`."""
+
+    arrivals_now: int = 0
+    shed: int = 0
+    bad_signatures: int = 0
+    spooled: int = 0
+    failed_safe: int = 0
+
+
+class Lane:
+    """An ASGI callable for `/voice/…`; everything else goes to `rest`."""
+
+    def __init__(self, app: App, rest: Callable[[Scope, Receive, Send], Awaitable[None]]) -> None:
+        self._app = app
+        self._rest = rest
+        self.counters = Counters()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not scope["path"].startswith("/voice/"):
+            await self._rest(scope, receive, send)
+            return
+        try:
+            status, content_type, body = await self._answer(scope, receive)
+        except Refused as refused:
+            status, content_type, body = _problem(refused)
+        await _send(send, status, content_type, body)
+
+    async def _answer(self, scope: Scope, receive: Receive) -> tuple[int, bytes, bytes]:
+        if scope["method"] != "POST":
+            raise Refused("wrong_method", "Carriers' webhooks are sent by POST")
+        target = parse_path(scope["path"])
+        if target is None:
+            raise Refused("not_found", "There is no such address")
+        wired = self._app.catalog.connection(target.connection_id)
+        if wired is None:
+            raise Refused("not_found", f"There is no connection {target.connection_id}")
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        body = await _read(receive, headers)
+        form = parse_body(body, headers.get("content-type", ""))
+        now = self._app.world.now()
+        url = signed_url(wired.connection, scope["path"], scope["query_string"].decode("latin-1"))
+        if not verify(
+            wired.dialect,
+            secret=wired.secrets.signing,
+            url=url,
+            headers=headers,
+            body=body,
+            form=form,
+            now=now,
+        ):
+            self.counters.bad_signatures += 1
+            raise Refused("bad_signature", "The signature is missing or wrong: check the connection's secret")
+        return await self._decide(wired, target, scope["path"], form, now)
+
+    async def _decide(
+        self, wired: Wired, target: Callback | Page, path: str, form: Form, now: datetime
+    ) -> tuple[int, bytes, bytes]:
+        arrives = isinstance(target, Page) and target.kind == "arrival"
+        if isinstance(target, Page) and target.kind == "fallback":
+            return 200, XML, failsafe(wired.connection)
+        if arrives and self.counters.arrivals_now >= MAX_ARRIVALS_AT_ONCE:
+            self.counters.shed += 1
+            return 200, XML, failsafe(wired.connection)
+        self.counters.arrivals_now += arrives
+        try:
+            async with asyncio.timeout(DEADLINE_S):
+                return 200, XML, await told(self._app, wired, target, form.params, at=now)
+        except DatabaseGone:
+            await self._keep(wired, path, form, now)
+        except TimeoutError:
+            _log.error("no reply to %s in %s s", path, DEADLINE_S)
+        except Refused:
+            raise
+        except Exception:  # a bug of ours must not cost the caller the call
+            _log.exception("failed at %s", path)
+        finally:
+            self.counters.arrivals_now -= arrives
+        self.counters.failed_safe += 1
+        return 200, XML, failsafe(wired.connection)
+
+    async def _keep(self, wired: Wired, path: str, form: Form, now: datetime) -> None:
+        webhook = spool.Spooled(
+            id=self._app.world.new_id("web"),
+            at=now,
+            connection_id=wired.connection.id,
+            path=path,
+            params=dict(form.params),
+        )
+        try:
+            await asyncio.to_thread(spool.keep, spool_folder(self._app), webhook)
+            self.counters.spooled += 1
+        except (OSError, spool.SpoolFull):
+            _log.exception("a webhook could not be kept: %s", path)
+
+
+def spool_folder(app: App) -> Path:
+    """Where webhooks wait for the database."""
+    return app.settings.data / "spool"
+
+
+async def told(
+    app: App,
+    wired: Wired,
+    target: Callback | Page,
+    params: voice.Params,
+    *,
+    at: datetime,
+    failed_safe: bool = False,
+) -> bytes:
+    """Tell the call what its carrier says; the reply."""
+    match target:
+        case Callback():
+            return await voice.callback(app, wired, target, params, at=at, failed_safe=failed_safe)
+        case Page(kind="status"):
+            return await voice.status(app, wired, params, at=at)
+        case Page():
+            return await voice.arrive(app, wired, params, at=at, failed_safe=failed_safe)
+
+
+async def _read(receive: Receive, headers: dict[str, str]) -> bytes:
+    length = headers.get("content-length", "0")
+    if not length.isascii() or not length.isdigit() or int(length[:12]) > MAX_BODY_BYTES:
+        raise Refused("too_large", f"A webhook has at most {MAX_BODY_BYTES} bytes")
+    body = b""
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Refused("malformed", "The request ended before its body")
+        body += message.get("body", b"")
+        if len(body) > MAX_BODY_BYTES:
+            raise Refused("too_large", f"A webhook has at most {MAX_BODY_BYTES} bytes")
+        if not message.get("more_body", False):
+            return body
+
+
+def _problem(refused: Refused) -> tuple[int, bytes, bytes]:
+    status, title = REFUSALS[refused.code]
+    document = {
+        "type": "about:blank",
+        "title": title,
+        "status": status,
+        "code": refused.code,
+        "detail": refused.detail,
+        "problems": refused.problems,
+    }
+    return status, PROBLEM, encode(document)
+
+
+async def _send(send: Send, status: int, content_type: bytes, body: bytes) -> None:
+    headers = [(b"content-type", content_type), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,346 @@
+"""One call's events in order: step, save, ask, reserve, reply; with repeats, races and lost processes."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Final, assert_never, get_args
+
+import msgspec
+
+from callmatrix.core.call import events
+from callmatrix.core.call.commands import (
+    Awaited,
+    BookLate,
+    CarrierOrder,
+    Command,
+    Enqueue,
+    Fetch,
+    Look,
+    Reserve,
+    Settle,
+)
+from callmatrix.core.call.machine import step
+from callmatrix.core.call.value import Call
+from callmatrix.core.caps import Claim, Denied, Granted, Owner
+from callmatrix.core.errors import Refused
+from callmatrix.core.ids import AccountId, CallId
+from callmatrix.core.plan import CompiledPlan
+from callmatrix.core.routing import Looked
+from callmatrix.live.app import App
+from callmatrix.live.outbound import ask_service
+from callmatrix.store import calls
+from callmatrix.store.calls import CallbackKey, Lease, SaveResult, Taken
+from callmatrix.store.reservations import Stale
+
+# No call takes so many steps for one webhook; a machine that would not stop is a bug and fails safe.
+MAX_ROUNDS: Final = 100
+MAX_CONFLICTS: Final = 30
+MAX_STALE: Final = 10
+# Longer than the slowest question (a lookup of 3 s and a reservation), shorter than carriers wait.
+LEASE_S: Final = 8
+REPEAT_POLL_S: Final = 0.05
+MAX_REPEAT_POLLS: Final = 240
+
+_ORDERS: Final = get_args(CarrierOrder)
+Respond = Callable[[Call, tuple[CarrierOrder, ...]], bytes]
+
+
+class Turn:
+    """One webhook (or act) being handled: the call so far and the steps that are not saved yet."""
+
+    __slots__ = ("account_id", "batch", "call", "caller_version", "lease", "new", "plan", "respond")
+
+    def __init__(
+        self, call: Call, plan: CompiledPlan, *, new: bool, lease: Lease | None, respond: Respond
+    ) -> None:
+        self.account_id = call.account_id
+        self.call = call
+        self.plan = plan
+        self.new = new
+        self.lease = lease
+        self.respond = respond
+        self.batch: list[Taken] = []
+        self.caller_version: int | None = None
+
+
+def no_reply(call: Call, orders: tuple[CarrierOrder, ...]) -> bytes:
+    """For events that nobody waits for."""
+    return b""
+
+
+def lease(callback: CallbackKey, at: datetime) -> Lease:
+    """The lease of whoever starts to answer a callback now."""
+    return Lease(callback=callback, at=at, lease_until=at + timedelta(seconds=LEASE_S), first=True)
+
+
+async def begin(
+    app: App,
+    call: Call,
+    plan: CompiledPlan,
+    event: events.Arrived,
+    *,
+    callback: CallbackKey,
+    respond: Respond,
+) -> bytes:
+    """A call's first event. A carrier that asks twice gets the first answer."""
+    turn = Turn(call, plan, new=True, lease=lease(callback, app.world.now()), respond=respond)
+    return await drive(app, turn, event)
+
+
+async def receive(
+    app: App,
+    account_id: AccountId,
+    call_id: CallId,
+    event: events.Event,
+    *,
+    callback: CallbackKey,
+    respond: Respond,
+) -> bytes:
+    """A later event of a call; `Refused("not_found")` where there is no such call."""
+    call, plan = await load(app, account_id, call_id)
+    turn = Turn(call, plan, new=False, lease=lease(callback, app.world.now()), respond=respond)
+    return await drive(app, turn, event)
+
+
+async def apply(app: App, account_id: AccountId, call_id: CallId, event: events.Event) -> Call:
+    """Give a call an event that no carrier waits for: an adjustment, a disposition, a sweep's finding."""
+    call, plan = await load(app, account_id, call_id)
+    turn = Turn(call, plan, new=False, lease=None, respond=no_reply)
+    await drive(app, turn, event)
+    return turn.call
+
+
+async def load(app: App, account_id: AccountId, call_id: CallId) -> tuple[Call, CompiledPlan]:
+    """The call as last saved (or as this process saved it last) and the plan that it is pinned to."""
+    call = app.recent.get(account_id, call_id)
+    if call is None:
+        async with app.db.session() as tx:
+            call = await calls.load(tx, account_id, call_id)
+    if call is None:
+        raise Refused("not_found", f"There is no call {call_id}")
+    return call, await app.catalog.pinned(account_id, call.campaign_id, call.plan_version)
+
+
+async def drive(app: App, turn: Turn, event: events.Event) -> bytes:
+    """Take events until only the carrier's orders are left; the reply is saved with the last step."""
+    conflicts = 0
+    for _ in range(MAX_ROUNDS):
+        commands = await _take(app, turn, event)
+        question = next((command for command in commands if isinstance(command, Awaited)), None)
+        if isinstance(question, Look):
+            event = await _look(app, turn)  # reads only: saved together with what it leads to
+            continue
+        orders = tuple(command for command in commands if isinstance(command, _ORDERS))
+        reply = None if question is not None else turn.respond(turn.call, orders)
+        first_event = turn.batch[0].event
+        result = await _save(app, turn, reply)
+        match result:
+            case "saved":
+                if question is None:
+                    assert reply is not None
+                    return reply
+                event = await _ask(app, turn, question)
+            case "repeat" | "exists":
+                return await _repeated(app, turn)
+            case "version" | "caller":
+                conflicts += 1
+                if conflicts > MAX_CONFLICTS:
+                    raise Refused("unavailable", "Too many changes of this call at once")
+                await _reload(app, turn)
+                event = first_event
+            case _:
+                assert_never(result)
+    raise AssertionError(f"call {turn.call.id} took more than {MAX_ROUNDS} steps for one event")
+
+
+async def _take(app: App, turn: Turn, event: events.Event) -> tuple[Command, ...]:
+    event = await _with_history(app, turn, event)
+    taken = step(turn.call, event, turn.plan)
+    turn.batch.append(Taken(event=event, step=taken))
+    turn.call = taken.call
+    return taken.commands
+
+
+async def _with_history(app: App, turn: Turn, event: events.Event) -> events.Event:
+    """Events that settle or reverse carry the caller's history, read at a version that the save checks
+    (rule 18): two calls of one caller that settle at once cannot both count as the first."""
+    if turn.call.caller is None or not _settles(turn.call, event):
+        return event
+    async with app.db.session() as tx:
+        past = await calls.history(tx, turn.account_id, turn.call.caller, apart_from=turn.call.id)
+    turn.caller_version = past.version
+    match event:
+        case events.LegEnded() | events.ConversionReported():
+            return msgspec.structs.replace(event, history=past.calls)
+        case events.CallEnded():
+            legs = tuple(msgspec.structs.replace(leg, history=past.calls) for leg in event.legs)
+            return msgspec.structs.replace(event, history=past.calls, legs=legs)
+        case _:
+            return event
+
+
+def _settles(call: Call, event: events.Event) -> bool:
+    match event:
+        case events.LegEnded():
+            return event.outcome == "answered"
+        case events.CallEnded():
+            return any(not attempt.settled for attempt in call.attempts)
+        case events.ConversionReported() | events.Adjusted() | events.Rerated():
+            return True
+        case _:
+            return False
+
+
+async def _save(app: App, turn: Turn, reply: bytes | None) -> SaveResult:
+    taken = tuple(turn.batch)
+    commands = [command for each in taken for command in each.step.commands]
+    jobs = sum(1 for command in commands if isinstance(command, Enqueue))
+    async with app.db.session() as tx:
+        result = await calls.save(
+            tx,
+            taken,
+            new=turn.new,
+            campaign_group=turn.plan.campaign.group,
+            saved_at=app.world.now(),
+            lease=turn.lease,
+            reply=reply,
+            caller_version=turn.caller_version,
+            job_ids=tuple(app.world.new_id("job") for _ in range(jobs)),
+        )
+    if result == "saved":
+        app.recent.put(turn.call)
+        turn.batch.clear()
+        turn.caller_version = None
+        turn.new = False
+        if turn.lease is not None:
+            turn.lease = msgspec.structs.replace(turn.lease, first=False)
+        perform(app, turn.account_id, commands)
+    return result
+
+
+def perform(app: App, account_id: AccountId, commands: list[Command]) -> None:
+    """Start the capacity intents that nobody waits for; a sweep finishes those that a crash leaves."""
+    for command in commands:
+        match command:
+            case Settle(settlement=settlement):
+                app.background.start(app.reservations.settle(account_id, settlement))
+            case BookLate(booking=booking):
+                app.background.start(app.reservations.book_late(account_id, booking))
+            case _:
+                pass
+
+
+async def _reload(app: App, turn: Turn) -> None:
+    """Somebody else saved meanwhile: take the call as it is now; the unsaved steps never happened."""
+    turn.batch.clear()
+    turn.caller_version = None
+    app.recent.drop(turn.account_id, turn.call.id)
+    async with app.db.session() as tx:
+        fresh = await calls.load(tx, turn.account_id, turn.call.id)
+    assert fresh is not None
+    turn.call = fresh
+
+
+async def _ask(app: App, turn: Turn, question: Awaited) -> events.Event:
+    match question:
+        case Look():
+            return await _look(app, turn)
+        case Fetch(ask=ask):
+            answer = await ask_service(app.outbound, ask)
+            return events.Fetched(
+                at=app.world.now(), draw=app.world.draw(), values=answer.values, code=answer.code
+            )
+        case Reserve(claim=claim):
+            return await _reserve(app, turn, claim)
+        case _:
+            assert_never(question)
+
+
+async def _reserve(app: App, turn: Turn, claim: Claim) -> events.Reserved | events.CapFull:
+    """Hours, pauses and blocks are checked by the configuration that the reservation then finds in force
+    (rule 1): where it has changed meanwhile, they are checked again."""
+    for _ in range(MAX_STALE):
+        version = app.catalog.version(turn.account_id)
+        at = app.world.now()
+        code = app.masks.shut_code(turn.plan, claim.offer_id, at) if claim.offer_id is not None else None
+        if code is not None:
+            owner = Owner(kind="offer", id=str(claim.offer_id))
+            return events.CapFull(at=at, attempt_id=claim.attempt_id, code=code, owner=owner)
+        answer = await app.reservations.reserve(turn.account_id, claim, catalog_version=version)
+        if not isinstance(answer, Stale):
+            return granted(answer, at=app.world.now())
+        await app.catalog.refresh(turn.account_id)
+    raise Refused("unavailable", "The configuration changes faster than calls can be reserved")
+
+
+def granted(grant: Granted | Denied, *, at: datetime) -> events.Reserved | events.CapFull:
+    """The answer of the reservation as the call's next event."""
+    match grant:
+        case Granted():
+            return events.Reserved(at=at, attempt_id=grant.attempt_id, pays_publisher=grant.pays_publisher)
+        case Denied():
+            return events.CapFull(
+                at=at,
+                attempt_id=grant.attempt_id,
+                code=grant.code,
+                owner=grant.owner,
+                metric=grant.metric,
+                window=grant.window,
+                limit=grant.limit,
+                used=grant.used,
+            )
+        case _:
+            assert_never(grant)
+
+
+async def _look(app: App, turn: Turn) -> events.Looked:
+    call, plan = turn.call, turn.plan
+    rotation = plan.campaign.plan.strategy == "round_robin"
+    past = calls.PastRoutes(rotation=(), history=())
+    if rotation or call.caller is not None:
+        async with app.db.session() as tx:
+            past = await calls.past_routes(
+                tx,
+                turn.account_id,
+                call.campaign_id,
+                caller=call.caller,
+                apart_from=call.id,
+                rotation=rotation,
+            )
+    at = app.world.now()
+    world = Looked(shut=app.masks.shut(plan, at), rotation=past.rotation, history=past.history)
+    return events.Looked(at=at, draw=app.world.draw(), world=world)
+
+
+async def _repeated(app: App, turn: Turn) -> bytes:
+    """The same callback again: the stored reply, the one in the making, or (its maker died) ours."""
+    assert turn.lease is not None
+    callback = turn.lease.callback
+    for _ in range(MAX_REPEAT_POLLS):
+        async with app.db.session() as tx:
+            stored = await calls.stored_reply(tx, turn.account_id, callback)
+        if stored is None:  # an arrival whose call another callback made known first
+            return turn.respond(turn.call, ())
+        if stored.reply is not None:
+            return stored.reply
+        if stored.lease_until <= app.world.now():
+            return await _resume(app, turn, stored.call_id)
+        await asyncio.sleep(REPEAT_POLL_S)
+    raise Refused("unavailable", "This webhook is still being answered")
+
+
+async def _resume(app: App, turn: Turn, call_id: CallId) -> bytes:
+    """The maker of a reply died: go on from the question that the call still has open."""
+    assert turn.lease is not None
+    call, plan = await load(app, turn.account_id, call_id)
+    first_lease = msgspec.structs.replace(turn.lease, first=False)
+    resumed = Turn(call, plan, new=False, lease=first_lease, respond=turn.respond)
+    if call.question is None:
+        return turn.respond(call, ())
+    event = await _ask(app, resumed, call.question)
+    return await drive(app, resumed, event)
+
+
+async def finish_question(app: App, account_id: AccountId, call_id: CallId) -> Call:
+    """A question that nobody answers any more: give up on it, so that what it holds goes back."""
+    return await apply(app, account_id, call_id, events.TimedOut(at=app.world.now(), what="question"))

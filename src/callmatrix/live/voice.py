@@ -1,0 +1,167 @@
+"""What a carrier's webhook leads to: arrivals begin calls, callbacks go on with them."""
+
+from datetime import datetime
+from typing import Final
+
+import msgspec
+
+from callmatrix.core.call import events
+from callmatrix.core.call.commands import CarrierOrder
+from callmatrix.core.call.value import Call
+from callmatrix.core.campaign import assignment_at, choose_campaign
+from callmatrix.core.errors import Refused
+from callmatrix.core.ids import CallId
+from callmatrix.dialects.carriers.render import failsafe, render, unknown_number
+from callmatrix.dialects.carriers.twiml import (
+    Params,
+    carrier_ref,
+    parse_arrival,
+    parse_callback,
+    parse_status,
+)
+from callmatrix.dialects.carriers.urls import Callback
+from callmatrix.live import calls
+from callmatrix.live.app import App
+from callmatrix.live.catalog import Wired
+from callmatrix.store import calls as call_store
+from callmatrix.store import unknown
+from callmatrix.store.calls import CallbackKey
+
+# Kinds whose reply the carrier executes; every other callback only tells us something.
+ANSWERED_KINDS: Final = frozenset(("gather", "dial", "whisper", "accept", "record"))
+ARRIVAL_KEY: Final = "arrival"
+
+
+async def arrive(app: App, wired: Wired, params: Params, *, at: datetime, failed_safe: bool = False) -> bytes:
+    """A call comes in: find its number, campaign and plan, and take the first step."""
+    arrival = parse_arrival(wired.dialect, params)
+    number = app.catalog.number(wired.connection.id, arrival.dialed)
+    assigned = assignment_at(number, at) if number is not None else None
+    if number is None or assigned is None:
+        return await _unknown(app, wired, arrival.dialed, arrival.caller, arrival.carrier_ref, at)
+    draw = app.world.draw()
+    campaign_id = choose_campaign(assigned.assignment, caller=arrival.caller, number=number.number, draw=draw)
+    plan = app.catalog.plan(wired.account_id, campaign_id)
+    if plan is None:
+        return await _unknown(app, wired, arrival.dialed, arrival.caller, arrival.carrier_ref, at)
+    publisher_id = assigned.assignment.publisher_id
+    status, is_open = app.catalog.campaign_standing(wired.account_id, campaign_id, at)
+    event = events.Arrived(
+        at=at,
+        draw=draw,
+        caller=arrival.caller,
+        dialed=arrival.dialed,
+        number_id=number.id,
+        connection_id=wired.connection.id,
+        carrier_ref=arrival.carrier_ref,
+        publisher_id=publisher_id,
+        publisher_paused=app.catalog.publisher_paused(wired.account_id, campaign_id, publisher_id),
+        attestation=arrival.attestation,
+        blocked_by=app.catalog.blocked_by(wired.account_id, campaign_id, arrival.caller, arrival.dialed, at),
+        previous_call_at=await _previous_call_at(app, wired, plan.campaign.id, arrival.caller),
+        campaign_status=status,
+        campaign_open=is_open,
+        pays_late=assigned.pays,
+        tags=number.tags,
+        failed_safe=failed_safe,
+    )
+    call = Call(
+        id=CallId(app.world.new_id("call")),
+        account_id=wired.account_id,
+        campaign_id=campaign_id,
+        plan_version=plan.version,
+    )
+    callback = CallbackKey(
+        connection_id=wired.connection.id, carrier_ref=arrival.carrier_ref, key=ARRIVAL_KEY
+    )
+    return await calls.begin(app, call, plan, event, callback=callback, respond=_renderer(wired))
+
+
+async def callback(
+    app: App, wired: Wired, callback: Callback, params: Params, *, at: datetime, failed_safe: bool = False
+) -> bytes:
+    """The carrier reports of a call; the reply is what the carrier does next, or empty.
+
+    `failed_safe`: the carrier has had its reply already, and it was the fail-safe one.
+    """
+    event = parse_callback(wired.dialect, callback, params, at=at, draw=app.world.draw())
+    if event is None:
+        return b""
+    if failed_safe and callback.kind in ANSWERED_KINDS:
+        event = _after_failsafe(event, callback.kind)
+    key = f"{callback.kind}/{callback.key}"
+    if callback.kind == "leg":
+        key = f"{key}/{event.__struct_config__.tag}"
+    return await calls.receive(
+        app,
+        wired.account_id,
+        callback.call_id,
+        event,
+        callback=CallbackKey(connection_id=wired.connection.id, carrier_ref=carrier_ref(params), key=key),
+        respond=_renderer(wired) if callback.kind in ANSWERED_KINDS else calls.no_reply,
+    )
+
+
+async def status(app: App, wired: Wired, params: Params, *, at: datetime) -> bytes:
+    """A call is over, told to the connection's own address: by the carrier's id of the call."""
+    event = parse_status(wired.dialect, params, at=at)
+    ref = carrier_ref(params)
+    if event is None:
+        return b""
+    async with app.db.session() as tx:
+        call = await call_store.find(tx, wired.account_id, wired.connection.id, ref)
+    if call is None:
+        return b""
+    return await calls.receive(
+        app,
+        wired.account_id,
+        call.id,
+        event,
+        callback=CallbackKey(connection_id=wired.connection.id, carrier_ref=ref, key="status/0"),
+        respond=calls.no_reply,
+    )
+
+
+def _after_failsafe(event: events.Event, kind: str) -> events.Event:
+    """A leg that ended still has to be settled; everything else was overtaken by the fail-safe reply."""
+    if isinstance(event, events.LegEnded):
+        return msgspec.structs.replace(event, caller_gone=True)
+    return events.FailedSafe(at=event.at, asked=kind)
+
+
+def _renderer(wired: Wired) -> calls.Respond:
+    def respond(call: Call, orders: tuple[CarrierOrder, ...]) -> bytes:
+        if not orders and call.state not in ("closing", "ended"):
+            return failsafe(wired.connection)  # a caller is always answered
+        return render(wired.dialect, orders, connection=wired.connection, call_id=call.id)
+
+    return respond
+
+
+async def _previous_call_at(app: App, wired: Wired, campaign_id: str, caller: str | None) -> datetime | None:
+    if caller is None:
+        return None
+    async with app.db.session() as tx:
+        return await call_store.previous_call_at(tx, wired.account_id, campaign_id, caller)
+
+
+async def _unknown(
+    app: App, wired: Wired, dialed: str, caller: str | None, carrier_ref: str, at: datetime
+) -> bytes:
+    """Nobody's number: a polite message, and a line in the list of unknown calls."""
+    async with app.db.session() as tx:
+        await unknown.record(
+            tx,
+            wired.account_id,
+            connection_id=wired.connection.id,
+            carrier_ref=carrier_ref,
+            dialed=dialed,
+            caller=caller,
+            at=at,
+        )
+    return unknown_number()
+
+
+def refused_connection(connection_id: str) -> Refused:
+    """There is no such connection."""
+    return Refused("not_found", f"There is no connection {connection_id}")
