@@ -149,10 +149,7 @@ def test_the_table_is_the_same_for_everybody() -> None:
         "time_limit": False,
         "record": False,
         "leg_events": False,
-        "dial_bridged": False,
         "precise_ms": False,
-        "sip": True,
-        "gather_pause": False,
-        "empty_gather": False,
+        "empty_gather": True,
         "lists_legs": False,
     }

@@ -284,6 +284,8 @@ HERE, GONE = "in-progress", "completed"
         (GONE, "no-answer", "false", "", ended("canceled", by="caller", gone=True)),
         ("no-answer", "canceled", "", "", ended("canceled", by="caller", gone=True)),
         (HERE, "failed", "", "", ended("failed")),
+        (HERE, "in-progress", "", "", ended("failed")),
+        (HERE, "ringing", "", "", ended("failed")),
         (GONE, "busy", "", "", ended("busy", by="caller", gone=True)),
     ],
 )

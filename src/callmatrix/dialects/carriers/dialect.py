@@ -1,5 +1,6 @@
 """Keeps what differs between carriers: signatures, parameters, limits, and what each of them can't do."""
 
+from collections.abc import Mapping
 from typing import Final, Literal
 
 import msgspec
@@ -32,10 +33,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     time_limit: bool = True
     record: bool = True
     leg_events: bool = True
-    dial_bridged: bool = True
     precise_ms: bool = False
-    sip: bool = True
-    gather_pause: bool = True
     empty_gather: bool = True
     lists_legs: bool = True
 
@@ -85,7 +83,6 @@ DIALECTS: Final[dict[CarrierName, Dialect]] = {
         sha256_header="x-signalwire-sha256-signature",
         # SignalWire dials SIP over TLS unless the address says otherwise.
         sip_transport="udp",
-        capabilities=Capabilities(dial_bridged=False),
     ),
     "telnyx": Dialect(
         name="telnyx",
@@ -99,9 +96,7 @@ DIALECTS: Final[dict[CarrierName, Dialect]] = {
         rest_root="https://api.telnyx.com/v2/texml",
         rest_suffix="",
         rest_auth="bearer",
-        capabilities=Capabilities(
-            answer_on_bridge=False, dial_bridged=False, empty_gather=False, lists_legs=False
-        ),
+        capabilities=Capabilities(answer_on_bridge=False, empty_gather=False, lists_legs=False),
     ),
     "somleng": Dialect(
         name="somleng",
@@ -112,9 +107,6 @@ DIALECTS: Final[dict[CarrierName, Dialect]] = {
             time_limit=False,
             record=False,
             leg_events=False,
-            dial_bridged=False,
-            gather_pause=False,
-            empty_gather=False,
             lists_legs=False,
         ),
     ),
@@ -136,7 +128,7 @@ def dialect_of(connection: Connection) -> Dialect:
 
 
 def capability_problems(
-    dialect: Dialect, campaign: Campaign, offers: dict[OfferId, Offer]
+    dialect: Dialect, campaign: Campaign, offers: Mapping[OfferId, Offer]
 ) -> tuple[Problem, ...]:
     """What the campaign needs and the carrier of one of its numbers lacks; empty where it may run there.
 

@@ -64,6 +64,8 @@ _UNANSWERED: Final[dict[str, Outcome]] = {
     "failed": "failed",
     "canceled": "canceled",
 }
+# Somleng reports a leg that it lost track of by what the leg last did.
+_LOST: Final = frozenset({"queued", "initiated", "ringing", "in-progress"})
 _ANSWERED: Final = frozenset({"completed", "answered"})
 
 
@@ -262,7 +264,7 @@ def _outcome(status: str, dial_bridged: str, *, caller_gone: bool) -> tuple[Outc
             return "answered", True
         # Answered and not bridged: the buyer said no, or the caller left during the whisper.
         return ("canceled" if caller_gone else "declined"), False
-    outcome = _UNANSWERED.get(status)
+    outcome = "failed" if status in _LOST else _UNANSWERED.get(status)
     if outcome is None:
         raise _malformed("DialCallStatus", f"{status[:40]!r} is unknown")
     if outcome == "no_answer" and caller_gone:
