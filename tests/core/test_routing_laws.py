@@ -104,7 +104,7 @@ RULES = st.recursive(
         st.lists(children, min_size=1, max_size=3),
     ),
     max_leaves=8,
-)
+).filter(lambda rule: not rules.problems(rule))
 FACTS = st.builds(
     facts,
     caller_state=st.sampled_from((*STATES, None)),
@@ -169,7 +169,7 @@ def plans(draw: Any) -> CompiledPlan:
             str(n),
             priority=draw(st.integers(1, 3)),
             weight=draw(st.sampled_from((1, 100, 10_000))),
-            rule=draw(st.none() | LEAVES),
+            rule=draw(st.none() | LEAVES.filter(lambda leaf: not rules.problems(leaf))),
             price=draw(st.none() | PRICES),
         )
         for n in range(count)

@@ -16,7 +16,7 @@ from callmatrix.core.campaign import (
     plan_problems,
 )
 from callmatrix.core.errors import Refused
-from callmatrix.core.flow import CollectNode, Flow
+from callmatrix.core.flow import Flow, zip_fields
 from callmatrix.core.ids import BuyerId, ConnectionId, OfferId, PublisherId
 from callmatrix.core.pricing import Price, PublisherTerms, Tariff
 from callmatrix.core.routing import Index
@@ -42,7 +42,7 @@ class CompiledPlan(msgspec.Struct, frozen=True, kw_only=True):
     """A plan arranged for looking up; made by `compile_plan` alone, and never changed.
 
     `entries` are the routing plan's by offer, the fallback offer's own among them. `terms` are those in
-    force for each publisher. `zip_fields` are the fields in which the flow collects a ZIP, in its order.
+    force for each publisher. `zip_fields` are the fields in which the flow collects a ZIP.
     """
 
     document: PlanDocument
@@ -57,7 +57,7 @@ class CompiledPlan(msgspec.Struct, frozen=True, kw_only=True):
     connections: dict[ConnectionId, Connection]
     terms: dict[PublisherId, PublisherTerms]
     flow: Flow | None
-    zip_fields: tuple[str, ...]
+    zip_fields: frozenset[str]
     routing: Index
 
     def price_of(self, offer_id: OfferId) -> Price:
@@ -96,13 +96,6 @@ def compile_plan(document: PlanDocument) -> CompiledPlan:
         connections={connection.id: connection for connection in document.connections},
         terms=index.terms,
         flow=document.flow,
-        zip_fields=_zip_fields(document.flow),
+        zip_fields=frozenset() if document.flow is None else zip_fields(document.flow),
         routing=index,
     )
-
-
-def _zip_fields(flow: Flow | None) -> tuple[str, ...]:
-    if flow is None:
-        return ()
-    collects = [node for node in flow.nodes.values() if isinstance(node, CollectNode)]
-    return tuple(dict.fromkeys(node.field for node in collects if node.type == "zip"))

@@ -1,6 +1,5 @@
 """Which offers' rules hold for a call, for all offers at once, as one mask."""
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from decimal import Decimal
@@ -10,12 +9,11 @@ from typing import Final
 from callmatrix.core import rules
 from callmatrix.core.auction import lowest, mask_of
 from callmatrix.core.routing.steps import Steps
-from callmatrix.core.rules import MAX_CLAUSES, MAX_NUMBER_CHARS, Attribute, Facts, Leaf, Literal, Rule
+from callmatrix.core.rules import MAX_CLAUSES, Attribute, Facts, Leaf, Literal, Rule
 
 FEW: Final = 8
 """Up to so many positions are kept as such; a mask costs memory up to its highest position."""
 
-_NUMBER: Final = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 _EXACT: Final = ("equal", "in")
 _ORDERED: Final = ("less", "greater", "between")
 
@@ -196,7 +194,7 @@ def _part(
 
 def _ordered(held: Sequence[tuple[int, Literal]], every: int, attribute: Attribute) -> _Ordered:
     is_time = attribute.subject == "time_of_day"
-    key: Callable[[str], Decimal | int | None] = _minute if is_time else _number
+    key: Callable[[str], Decimal | int | None] = rules.parse_minute if is_time else rules.parse_number
     changes: dict[tuple[Decimal | int | None, int], list[int]] = defaultdict(list)
     failing: list[int] = []
     for bit, literal in held:
@@ -227,13 +225,3 @@ def _crossings(
     assert isinstance(least, int)
     assert isinstance(most, int)
     return least > most, ((least, 0), (most, 0))
-
-
-def _minute(text: str) -> int:
-    return int(text[:2]) * 60 + int(text[3:])
-
-
-def _number(text: str) -> Decimal | None:
-    if len(text) > MAX_NUMBER_CHARS or not _NUMBER.fullmatch(text):
-        return None
-    return Decimal(text)

@@ -1,13 +1,11 @@
 """The configuration documents of an account: who buys, who brings, what is offered, and on what terms."""
 
-from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Annotated, Final, Literal
 
 import msgspec
 
 from callmatrix.core.caps import Limits
-from callmatrix.core.errors import Problem
 from callmatrix.core.flow import FieldName, Flow, Text, Url
 from callmatrix.core.hours import Hours
 from callmatrix.core.ids import (
@@ -39,6 +37,7 @@ MAX_REQUIRED_FIELDS: Final = 30
 MAX_CALL_S: Final = 14_400
 MIN_TIME_LIMIT_S: Final = 60
 MAX_SPLIT: Final = 10
+PERCENT: Final = 100
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME)]
 E164 = Annotated[str, msgspec.Meta(pattern=r"^\+[1-9][0-9]{6,14}$")]
@@ -328,43 +327,3 @@ class FlowDocument(Document, frozen=True, kw_only=True):
     name: Name
     draft: Flow
     status: Status = "active"
-
-
-# --- what is wrong with a document before it is saved --------------------------------------------------
-
-
-def plan_problems(
-    campaign: Campaign, *, offers: Mapping[OfferId, Offer], buyers: Mapping[BuyerId, Buyer]
-) -> tuple[Problem, ...]:
-    """What keeps a campaign's routing plan from being compiled, given all offers and buyers."""
-    found: list[Problem] = []
-    seen: set[OfferId] = set()
-    for place, entry in enumerate(campaign.plan.entries):
-        field = f"plan.entries.{place}.offer_id"
-        if entry.offer_id in seen:
-            found.append(
-                Problem(field=field, problem=f"{entry.offer_id} is there twice", remedy="Keep one entry")
-            )
-        seen.add(entry.offer_id)
-        found += _offer_reference_problems(entry.offer_id, field, offers=offers, buyers=buyers)
-    if isinstance(campaign.fallback, FallbackOffer):
-        found += _offer_reference_problems(
-            campaign.fallback.offer_id, "fallback.offer_id", offers=offers, buyers=buyers
-        )
-    return tuple(found)
-
-
-def _offer_reference_problems(
-    offer_id: OfferId, field: str, *, offers: Mapping[OfferId, Offer], buyers: Mapping[BuyerId, Buyer]
-) -> Iterator[Problem]:
-    offer = offers.get(offer_id)
-    if offer is None:
-        yield Problem(
-            field=field, problem=f"There is no offer {offer_id}", remedy="Add the offer, or remove it here"
-        )
-    elif offer.buyer_id not in buyers:
-        yield Problem(
-            field=field,
-            problem=f"The offer {offer_id} belongs to {offer.buyer_id}, who is not there",
-            remedy="Add the buyer, or give the offer to another one",
-        )
