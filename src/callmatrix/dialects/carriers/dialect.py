@@ -115,8 +115,6 @@ DIALECTS: Final[dict[CarrierName, Dialect]] = {
         settings_header="x-twilio-webhooks-signature-settings",
         attestation_param="StirVerstat",
         lists_newest_first=False,
-        ended_by_param="HangupBy",
-        ended_by={"caller": "caller", "buyer": "buyer", "platform": "platform"},
         capabilities=Capabilities(precise_ms=True),
     ),
 }

@@ -41,7 +41,10 @@ _UNKNOWN_NUMBER: Final = "We are sorry. The number you have dialed is not in ser
 def render(
     dialect: Dialect, orders: tuple[CarrierOrder, ...], *, connection: Connection, call_id: CallId
 ) -> bytes:
-    """The document that executes the orders, at most MAX_TWIML_BYTES (what would be spoken yields)."""
+    """The document that executes the orders.
+
+    Over MAX_TWIML_BYTES, what is spoken outside gathers is left out, so that the rest is executed.
+    """
     root = callback_root(connection, call_id)
     document = _document(dialect, orders, root)
     if len(document) > MAX_TWIML_BYTES:

@@ -203,7 +203,6 @@ def _leg_reported(
         leg_ms=times.leg_ms,
         bridged_ms=times.bridged_ms,
         precision=times.precision,
-        ended_by=_ended_by(dialect, params),
         sip_code=_whole(params, "SipResponseCode") or 0,
     )
 
@@ -223,7 +222,7 @@ def _leg_ended(dialect: Dialect, attempt: AttemptId, params: Params, at: datetim
         leg_ms=times.leg_ms,
         bridged_ms=times.bridged_ms,
         precision=times.precision,
-        ended_by=_leg_ended_by(dialect, params, outcome, caller_gone=caller_gone),
+        ended_by=_leg_ended_by(outcome, caller_gone=caller_gone),
         caller_gone=caller_gone,
         sip_code=_whole(params, "DialSipResponseCode") or 0,
     )
@@ -273,11 +272,8 @@ def _outcome(status: str, dial_bridged: str, *, caller_gone: bool) -> tuple[Outc
     return outcome, False
 
 
-def _leg_ended_by(dialect: Dialect, params: Params, outcome: Outcome, *, caller_gone: bool) -> EndedBy:
+def _leg_ended_by(outcome: Outcome, *, caller_gone: bool) -> EndedBy:
     """Who ended the leg. A caller still there did not; then it was the buyer, or the time limit."""
-    said = _ended_by(dialect, params)
-    if said != "unknown":
-        return said
     if caller_gone:
         return "caller"
     return "buyer" if outcome in ("answered", "declined") else "unknown"
