@@ -11,6 +11,7 @@ from callmatrix.core.campaign import (
     Offer,
     PhoneDestination,
     Publisher,
+    PublisherInCampaign,
     RoutingPlan,
 )
 from callmatrix.core.ids import BuyerId, CallId, CampaignId, OfferId, PublisherId
@@ -59,6 +60,7 @@ def plan(
     *offers: Offer,
     entries: tuple[Entry, ...] = (),
     publishers: tuple[Publisher, ...] = (),
+    campaign_publishers: tuple[PublisherInCampaign, ...] = (),
     **fields: Any,
 ) -> CompiledPlan:
     entries = entries or tuple(Entry(offer_id=one.id) for one in offers)
@@ -67,6 +69,7 @@ def plan(
         name="Roofing",
         vertical="home services",
         plan=RoutingPlan(strategy=strategy, entries=entries),
+        publishers=campaign_publishers,
         **fields,
     )
     buyers = tuple(Buyer(id=one, name=one) for one in dict.fromkeys(one.buyer_id for one in offers))

@@ -223,9 +223,7 @@ class Plainly:
         self.compiled = compiled
         self.given = question
         self.campaign = compiled.campaign
-        self.terms = (
-            compiled.terms.get(question.facts.publisher_id) if question.pays_publisher else None  # type: ignore[arg-type]
-        )
+        self.terms = compiled.terms.get(question.facts.publisher_id) if question.pays_publisher else None
 
     def entry_and_offer(self, offer_id: OfferId) -> tuple[Entry, Offer]:
         return self.compiled.entries[offer_id], self.compiled.offers[offer_id]
@@ -248,7 +246,7 @@ class Plainly:
             buyer_id=one.buyer_id,
             campaign_id=self.campaign.id,
             campaign_group=self.campaign.group,
-            publisher_id=self.given.facts.publisher_id,  # type: ignore[arg-type]
+            publisher_id=self.given.facts.publisher_id,
             side=side,
         )
         return None if found is None else (rule, found)
