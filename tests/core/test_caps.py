@@ -551,6 +551,15 @@ def test_rule_12_a_cap_that_is_added_counts_what_was_reserved_in_its_window_befo
     assert [tally.used for tally in tallies() if tally] == [1, 1, 3]
 
 
+def test_rule_12_a_cap_that_is_added_counts_late_bookings_too() -> None:
+    counters = funded()
+    counters.reserve(claim(holds_conversion=False), NOON)
+    counters.settle(Settlement(attempt_id=AttemptId("att_1"), connected=True), NOON)
+    counters.book_late(LateBooking(attempt_id=AttemptId("att_1"), revision=2, conversions=1))
+    counters.register(OFFER, Limits(caps=(count("conversion", "day", 5),)), at=NOON)
+    assert counters.tally(OFFER, "conversion", "day", at=NOON) == Tally(limit=5, ceiling=5, used=1)
+
+
 def test_rule_9_a_change_of_zone_counts_again_in_the_new_windows() -> None:
     counters = capped(count("attempt", "day", 9))
     counters.reserve(claim("att_1"), datetime(2026, 3, 2, 1, tzinfo=UTC))
