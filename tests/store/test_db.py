@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import asyncpg
+import msgspec
 import pytest
 
 from callmatrix.store.db import (
@@ -112,7 +113,7 @@ async def test_a_session_ended_by_the_server_is_a_lost_database_and_the_next_one
 
 
 async def test_a_pool_with_nothing_to_give_is_a_lost_database(other: Database) -> None:
-    impatient = Database(pool=other.pool, acquire_timeout_s=0.05)
+    impatient = msgspec.structs.replace(other, acquire_timeout_s=0.05)
     async with other.transaction():
         with pytest.raises(DatabaseGone, match="no connection"):
             await impatient.ping()

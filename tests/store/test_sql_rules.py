@@ -11,7 +11,7 @@ from callmatrix.store.db import Database
 from callmatrix.store.migrate import FOLDER
 
 STORE = FOLDER.parent
-TABLES_WITHOUT_ACCOUNT = {"callmatrix_migrations"}
+TABLES_WITHOUT_ACCOUNT = {"callmatrix_migrations", "outbox_origin"}
 FORBIDDEN = re.compile(
     r"\b(?:now|clock_timestamp|statement_timestamp|transaction_timestamp|timeofday|gen_random_uuid"
     r"|uuidv4|uuidv7|random|random_normal)\s*\("

@@ -1,7 +1,7 @@
 """Keeps the connections to PostgreSQL and tells a lost database from every other error."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypeAlias
 
@@ -51,6 +51,7 @@ class Database(msgspec.Struct, frozen=True, kw_only=True):
     """A pool of connections to one PostgreSQL database."""
 
     pool: "asyncpg.Pool[asyncpg.Record]"
+    connect_apart: Callable[[], Awaitable["asyncpg.Connection[asyncpg.Record]"]]
     acquire_timeout_s: float = ACQUIRE_TIMEOUT_S
 
     @asynccontextmanager
@@ -85,6 +86,33 @@ class Database(msgspec.Struct, frozen=True, kw_only=True):
         finally:
             await self.pool.release(connection)
 
+    @asynccontextmanager
+    async def listening(self, channel: str, heard: Callable[[], None]) -> AsyncIterator[asyncio.Event]:
+        """Call `heard` at every notification on `channel`, over a connection apart from the pool.
+
+        Yields an event that is set when that connection is lost; `heard` is called then too. Raises
+        `DatabaseGone` when it cannot be opened.
+        """
+        lost = asyncio.Event()
+
+        def lose(_connection: object) -> None:
+            lost.set()
+            heard()
+
+        def hear(*_notification: object) -> None:
+            heard()
+
+        try:
+            connection = await self.connect_apart()
+            await connection.add_listener(channel, hear)
+        except (*_GONE, asyncpg.InterfaceError, OSError) as error:
+            raise DatabaseGone(f"cannot listen: {_said(error)}") from error
+        connection.add_termination_listener(lose)
+        try:
+            yield lost
+        finally:
+            connection.terminate()
+
     async def ping(self) -> None:
         """Return if the database answers; raises `DatabaseGone` if not."""
         async with self.transaction() as tx:
@@ -116,6 +144,21 @@ async def connect(
     json and jsonb columns are bytes both ways: we encode and decode with msgspec. Raises `DatabaseGone` when
     nobody answers, `DatabaseUnfit` when the address, login or server version is wrong.
     """
+    server_settings = {
+        "application_name": application_name,
+        "timezone": "UTC",
+        "synchronous_commit": "on",
+        "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_TIMEOUT_MS),
+    }
+
+    async def connect_apart() -> "asyncpg.Connection[asyncpg.Record]":
+        return await asyncpg.connect(
+            dsn,
+            timeout=CONNECT_TIMEOUT_S,
+            command_timeout=COMMAND_TIMEOUT_S,
+            server_settings=server_settings,
+        )
+
     try:
         pool = await asyncpg.create_pool(
             dsn,
@@ -126,12 +169,7 @@ async def connect(
             timeout=CONNECT_TIMEOUT_S,
             command_timeout=COMMAND_TIMEOUT_S,
             statement_cache_size=STATEMENT_CACHE_SIZE,
-            server_settings={
-                "application_name": application_name,
-                "timezone": "UTC",
-                "synchronous_commit": "on",
-                "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_TIMEOUT_MS),
-            },
+            server_settings=server_settings,
         )
     except (*_GONE, OSError) as error:
         raise DatabaseGone(f"cannot connect: {_said(error)}") from error
@@ -141,7 +179,7 @@ async def connect(
         asyncpg.ClientConfigurationError,
     ) as error:
         raise DatabaseUnfit(f"DATABASE_URL does not work ({_said(error)}): correct it") from error
-    db = Database(pool=pool)
+    db = Database(pool=pool, connect_apart=connect_apart)
     async with db.transaction() as tx:
         number = int(await tx.fetchval("select current_setting('server_version_num')"))
     if number < MIN_SERVER_VERSION:
