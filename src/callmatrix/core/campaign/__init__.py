@@ -1,5 +1,8 @@
 """The configuration documents of an account, and what is wrong with one before it is saved."""
 
+from callmatrix.core.campaign.assignments import Assigned as Assigned
+from callmatrix.core.campaign.assignments import assignment_at as assignment_at
+from callmatrix.core.campaign.assignments import choose_campaign as choose_campaign
 from callmatrix.core.campaign.checks import account_problems as account_problems
 from callmatrix.core.campaign.checks import buyer_problems as buyer_problems
 from callmatrix.core.campaign.checks import campaign_problems as campaign_problems
