@@ -170,7 +170,7 @@ async def materialise_windows(
 
     To be run before windows begin (every few minutes); what it misses a reservation asks for.
     """
-    await tx.execute("select pg_advisory_xact_lock_shared(capacity_gate($1))", account_id)
+    await tx.execute("select pg_advisory_xact_lock(capacity_gate($1))", account_id)
     keys = None if owners is None else [owner_key(owner) for owner in owners[:MAX_OWNERS]]
     rows = await tx.fetch(
         "select c.owner, c.metric, c.window_kind, c.limit_amount, o.time_zone, o.week_starts_on "

@@ -6,9 +6,9 @@ may be repeated after `DatabaseGone`.
 
 from collections.abc import Sequence
 from datetime import datetime
+from operator import add
 from typing import Final
 
-import asyncpg
 import msgspec
 
 from callmatrix.core.caps import (
@@ -20,6 +20,7 @@ from callmatrix.core.caps import (
     Owner,
     Settlement,
     needs_of,
+    owners_of,
 )
 from callmatrix.core.ids import AccountId, AttemptId
 from callmatrix.store.caps import materialise_windows, owner_of_key, told
@@ -27,19 +28,13 @@ from callmatrix.store.db import Row, Transaction
 
 MAX_BATCH: Final = 200
 MAX_WINDOW_TRIES: Final = 5
-MAX_CONFLICT_TRIES: Final = 5
 MAX_SWEEP: Final = 500
 MAX_ACCOUNTS: Final = 10_000
 
-# Another process worked on the same attempt at the same instant; asked again, its result is seen.
-_CONFLICTS: Final = (
-    asyncpg.UniqueViolationError,
-    asyncpg.DeadlockDetectedError,
-    asyncpg.SerializationError,
-)
 _RESERVE: Final = (
     "select attempt_id, verdict, pays_publisher, refusal "
-    "from reserve_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
+    "from reserve_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, "
+    "$19, $20, $21, $22, $23)"
 )
 _END: Final = "select end_batch($1, $2, false, $3, $4, $5, $6, $7, $8)"
 
@@ -53,8 +48,8 @@ class Stale(msgspec.Struct, frozen=True, kw_only=True):
 Answer = Granted | Denied | Stale
 
 
-class Contended(Exception):
-    """A batch met conflicting work so often that nothing explains it."""
+class WindowsMissing(Exception):
+    """Windows kept missing: limits change faster than they can be read."""
 
 
 class _Refusal(msgspec.Struct):
@@ -83,16 +78,22 @@ async def reserve_batch(
     account's catalog version is above `catalog_version`, every answer is `Stale` and nothing is held.
     """
     assert len(claims) <= MAX_BATCH
-    columns = _claim_columns(claims)
+    if not claims:
+        return ()
+    single: dict[AttemptId, Claim] = {}
+    for claim in claims:
+        single.setdefault(claim.attempt_id, claim)
+    columns = _columns(tuple(single.values()), account_id=account_id)
     for _ in range(MAX_WINDOW_TRIES):
-        rows = await _tried(session, _RESERVE, account_id, now, catalog_version, *columns)
+        rows = await session.fetch(_RESERVE, account_id, now, catalog_version, *columns)
         missing = {msgspec.json.decode(row["refusal"], type=str) for row in rows if not row["attempt_id"]}
         if not missing:
-            return tuple(_answer(row, account_id=account_id) for row in rows)
+            answers = {row["attempt_id"]: _answer(row, account_id=account_id) for row in rows}
+            return tuple(answers[claim.attempt_id] for claim in claims)
         async with session.transaction():
             owners = [owner_of_key(key) for key in sorted(missing)]
             await materialise_windows(session, account_id, now=now, owners=owners)
-    raise Contended("windows keep missing: limits change faster than they are read")
+    raise WindowsMissing
 
 
 async def settle_batch(
@@ -104,8 +105,7 @@ async def settle_batch(
     """
     assert len(settlements) <= MAX_BATCH
     single = list({settlement.attempt_id: settlement for settlement in reversed(settlements)}.values())
-    rows = await _tried(
-        session,
+    rows = await session.fetch(
         _END,
         account_id,
         now,
@@ -121,8 +121,7 @@ async def settle_batch(
 
 async def book_late(session: Transaction, account_id: AccountId, booking: LateBooking) -> bool:
     """Count what came after the end in the windows of the reservation; False where nothing changed."""
-    rows = await _tried(
-        session,
+    rows = await session.fetch(
         "select book_late($1, $2, $3, $4, $5, $6, $7)",
         account_id,
         booking.attempt_id,
@@ -139,8 +138,8 @@ async def sweep_expired(
     session: Transaction, account_id: AccountId, *, now: datetime, limit: int = MAX_SWEEP
 ) -> frozenset[AttemptId]:
     """End at most `limit` reservations that expired by `now`, oldest first; nothing but the attempt stays."""
-    rows = await _tried(
-        session, "select sweep_expired($1, $2, $3)", account_id, now, max(0, min(limit, MAX_SWEEP))
+    rows = await session.fetch(
+        "select sweep_expired($1, $2, $3)", account_id, now, max(0, min(limit, MAX_SWEEP))
     )
     return frozenset(AttemptId(row[0]) for row in rows)
 
@@ -156,17 +155,19 @@ async def accounts_with_expired(session: Transaction, *, now: datetime) -> tuple
     return tuple(AccountId(row["account_id"]) for row in rows)
 
 
-async def _tried(session: Transaction, statement: str, *arguments: object) -> list[Row]:
-    for _ in range(MAX_CONFLICT_TRIES):
-        try:
-            return await session.fetch(statement, *arguments)
-        except _CONFLICTS as conflict:
-            last = conflict
-    raise Contended(f"{MAX_CONFLICT_TRIES} tries met conflicts") from last
-
-
-def _claim_columns(claims: Sequence[Claim]) -> tuple[list[object], ...]:
+def _columns(claims: Sequence[Claim], *, account_id: AccountId) -> tuple[Sequence[object], ...]:
+    """The arrays of `reserve_batch`: the claims' fields, then their sums by owner and by buyer."""
     needs = [needs_of(claim) for claim in claims]
+    amounts = [(1, need["conversion"], need["paid"], need["revenue"], need["payout"]) for need in needs]
+    by_owner: dict[str, tuple[int, ...]] = {}
+    by_buyer: dict[str, int] = {}
+    for claim, amount in zip(claims, amounts, strict=True):
+        for key in _owner_keys(claim, account_id=account_id):
+            before = by_owner.get(key)
+            by_owner[key] = amount if before is None else tuple(map(add, before, amount))
+        if claim.buyer_id is not None:
+            by_buyer[claim.buyer_id] = by_buyer.get(claim.buyer_id, 0) + claim.revenue_max.micros
+    _, *claimed = zip(*amounts, strict=True)
     return (
         [claim.attempt_id for claim in claims],
         [claim.call_id for claim in claims],
@@ -174,13 +175,18 @@ def _claim_columns(claims: Sequence[Claim]) -> tuple[list[object], ...]:
         [claim.offer_id for claim in claims],
         [claim.buyer_id for claim in claims],
         [claim.publisher_id for claim in claims],
-        [need["conversion"] for need in needs],
-        [need["paid"] for need in needs],
-        [need["revenue"] for need in needs],
-        [need["payout"] for need in needs],
-        [claim.revenue_max.micros for claim in claims],
+        *claimed,
+        [0 if claim.buyer_id is None else claim.revenue_max.micros for claim in claims],
         [claim.expires_at for claim in claims],
+        list(by_owner),
+        *zip(*by_owner.values(), strict=True),
+        list(by_buyer),
+        list(by_buyer.values()),
     )
+
+
+def _owner_keys(claim: Claim, *, account_id: AccountId) -> list[str]:
+    return [f"{owner.kind}:{owner.id}" for owner in owners_of(claim, account_id=account_id)]
 
 
 def _answer(row: Row, *, account_id: AccountId) -> Answer:
