@@ -63,5 +63,5 @@ openapi: setup ## print the OpenAPI document
 wheel: setup ## build the wheel into dist/
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 
-clean: ## remove what was set up (not your data in var/)
+clean: ## remove what was set up (not your data in var)
 	rm -rf .venv dist build .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -28,6 +27,7 @@ MAX_ARRIVALS_AT_ONCE: Final = 200
 DEADLINE_S: Final = 4.5
 XML: Final = b"text/xml; charset=utf-8"
 PROBLEM: Final = b"application/problem+json"
+HANG_UP: Final = b"<Response><Hangup/></Response>"
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -103,7 +103,7 @@ class Lane:
         self.counters.arrivals_now += arrives
         try:
             async with asyncio.timeout(DEADLINE_S):
-                return 200, XML, await told(self._app, wired, target, form.params, at=now)
+                return 200, XML, await voice.told(self._app, wired, target, form.params, at=now)
         except DatabaseGone:
             await self._keep(wired, path, form, now)
         except TimeoutError:
@@ -115,7 +115,7 @@ class Lane:
         finally:
             self.counters.arrivals_now -= arrives
         self.counters.failed_safe += 1
-        return 200, XML, failsafe(wired.connection)
+        return 200, XML, _safe_reply(wired, target)
 
     async def _keep(self, wired: Wired, path: str, form: Form, now: datetime) -> None:
         webhook = spool.Spooled(
@@ -126,34 +126,18 @@ class Lane:
             params=dict(form.params),
         )
         try:
-            await asyncio.to_thread(spool.keep, spool_folder(self._app), webhook)
+            await asyncio.to_thread(spool.keep, spool.folder(self._app.settings.data), webhook)
             self.counters.spooled += 1
         except (OSError, spool.SpoolFull):
             _log.exception("a webhook could not be kept: %s", path)
 
 
-def spool_folder(app: App) -> Path:
-    """Where webhooks wait for the database."""
-    return app.settings.data / "spool"
-
-
-async def told(
-    app: App,
-    wired: Wired,
-    target: Callback | Page,
-    params: voice.Params,
-    *,
-    at: datetime,
-    failed_safe: bool = False,
-) -> bytes:
-    """Tell the call what its carrier says; the reply."""
-    match target:
-        case Callback():
-            return await voice.callback(app, wired, target, params, at=at, failed_safe=failed_safe)
-        case Page(kind="status"):
-            return await voice.status(app, wired, params, at=at)
-        case Page():
-            return await voice.arrive(app, wired, params, at=at, failed_safe=failed_safe)
+def _safe_reply(wired: Wired, target: Callback | Page) -> bytes:
+    """The fail-safe reply. On the buyer's leg it is a hang-up: nobody is bridged who was not asked, and the
+    caller goes on to the next offer."""
+    if isinstance(target, Callback) and target.kind in ("whisper", "accept"):
+        return HANG_UP
+    return failsafe(wired.connection)
 
 
 async def _read(receive: Receive, headers: dict[str, str]) -> bytes:

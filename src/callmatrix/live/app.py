@@ -10,6 +10,8 @@ import msgspec
 from callmatrix.core.call.value import Call
 from callmatrix.core.ids import AccountId, CallId
 from callmatrix.live.catalog import Catalog
+from callmatrix.live.feed import Feed
+from callmatrix.live.feed import Feed
 from callmatrix.live.masks import Masks
 from callmatrix.live.outbound import Outbound
 from callmatrix.live.reservations import Reservations
@@ -89,5 +91,6 @@ class App(msgspec.Struct, frozen=True, kw_only=True):
     masks: Masks
     reservations: Reservations
     outbound: Outbound
+    feed: Feed
     recent: RecentCalls
     background: Background

@@ -28,7 +28,7 @@ from callmatrix.core.plan import CompiledPlan
 from callmatrix.core.routing import Looked
 from callmatrix.live.app import App
 from callmatrix.live.outbound import ask_service
-from callmatrix.store import calls
+from callmatrix.store import calls, reservations
 from callmatrix.store.calls import CallbackKey, Lease, SaveResult, Taken
 from callmatrix.store.reservations import Stale
 
@@ -208,12 +208,14 @@ async def _save(app: App, turn: Turn, reply: bytes | None) -> SaveResult:
             job_ids=tuple(app.world.new_id("job") for _ in range(jobs)),
         )
     if result == "saved":
+        app.feed.saved()
         app.recent.put(turn.call)
         turn.batch.clear()
         turn.caller_version = None
         turn.new = False
         if turn.lease is not None:
             turn.lease = msgspec.structs.replace(turn.lease, first=False)
+        app.feed.saved()
         perform(app, turn.account_id, commands)
     return result
 
@@ -225,7 +227,7 @@ def perform(app: App, account_id: AccountId, commands: list[Command]) -> None:
             case Settle(settlement=settlement):
                 app.background.start(app.reservations.settle(account_id, settlement))
             case BookLate(booking=booking):
-                app.background.start(app.reservations.book_late(account_id, booking))
+                app.background.start(reservations.book_late(app.db, account_id, booking))
             case _:
                 pass
 

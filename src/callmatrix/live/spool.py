@@ -29,29 +29,34 @@ class SpoolFull(Exception):
     """There is no room for another webhook; the caller still hears the fail-safe reply."""
 
 
-def keep(folder: Path, webhook: Spooled) -> None:
+def folder(data: Path) -> Path:
+    """Where webhooks wait for the database."""
+    return data / "spool"
+
+
+def keep(place: Path, webhook: Spooled) -> None:
     """Write one webhook so that it survives a crash of process and machine.
 
     Blocking. Raises `SpoolFull`, or `OSError` where the disk refuses.
     """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if sum(1 for _ in folder.iterdir()) >= MAX_SPOOLED:
-        raise SpoolFull(f"{folder} holds {MAX_SPOOLED} webhooks already")
-    target = folder / f"{webhook.id}{_SUFFIX}"
+    place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if sum(1 for _ in place.iterdir()) >= MAX_SPOOLED:
+        raise SpoolFull(f"{place} holds {MAX_SPOOLED} webhooks already")
+    target = place / f"{webhook.id}{_SUFFIX}"
     unfinished = target.with_suffix(".part")
     with unfinished.open("wb") as file:
         file.write(encode(webhook))
         file.flush()
         os.fsync(file.fileno())
     unfinished.rename(target)
-    _sync_folder(folder)
+    _sync_folder(place)
 
 
-def waiting(folder: Path) -> tuple[Path, ...]:
+def waiting(place: Path) -> tuple[Path, ...]:
     """The oldest webhooks kept, at most `MAX_PER_ROUND`; ids are time-ordered."""
-    if not folder.is_dir():
+    if not place.is_dir():
         return ()
-    return tuple(sorted(folder.glob(f"*{_SUFFIX}"))[:MAX_PER_ROUND])
+    return tuple(sorted(place.glob(f"*{_SUFFIX}"))[:MAX_PER_ROUND])
 
 
 def take(path: Path) -> "Taken | None":
@@ -98,8 +103,8 @@ class Taken:
         os.close(self._descriptor)
 
 
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+def _sync_folder(place: Path) -> None:
+    descriptor = os.open(place, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -9,7 +9,6 @@ from callmatrix.core.call import events
 from callmatrix.core.call.commands import CarrierOrder
 from callmatrix.core.call.value import Call
 from callmatrix.core.campaign import assignment_at, choose_campaign
-from callmatrix.core.errors import Refused
 from callmatrix.core.ids import CallId
 from callmatrix.dialects.carriers.render import failsafe, render, unknown_number
 from callmatrix.dialects.carriers.twiml import (
@@ -19,7 +18,7 @@ from callmatrix.dialects.carriers.twiml import (
     parse_callback,
     parse_status,
 )
-from callmatrix.dialects.carriers.urls import Callback
+from callmatrix.dialects.carriers.urls import Callback, Page
 from callmatrix.live import calls
 from callmatrix.live.app import App
 from callmatrix.live.catalog import Wired
@@ -30,6 +29,28 @@ from callmatrix.store.calls import CallbackKey
 # Kinds whose reply the carrier executes; every other callback only tells us something.
 ANSWERED_KINDS: Final = frozenset(("gather", "dial", "whisper", "accept", "record"))
 ARRIVAL_KEY: Final = "arrival"
+
+
+async def told(
+    app: App,
+    wired: Wired,
+    target: Callback | Page,
+    params: Params,
+    *,
+    at: datetime,
+    failed_safe: bool = False,
+) -> bytes:
+    """What a verified webhook says, to whom it concerns; the reply.
+
+    `failed_safe`: the carrier has had its reply already, and it was the fail-safe one.
+    """
+    match target:
+        case Callback():
+            return await callback(app, wired, target, params, at=at, failed_safe=failed_safe)
+        case Page(kind="status"):
+            return await status(app, wired, params, at=at)
+        case Page():
+            return await arrive(app, wired, params, at=at, failed_safe=failed_safe)
 
 
 async def arrive(app: App, wired: Wired, params: Params, *, at: datetime, failed_safe: bool = False) -> bytes:
@@ -80,10 +101,7 @@ async def arrive(app: App, wired: Wired, params: Params, *, at: datetime, failed
 async def callback(
     app: App, wired: Wired, callback: Callback, params: Params, *, at: datetime, failed_safe: bool = False
 ) -> bytes:
-    """The carrier reports of a call; the reply is what the carrier does next, or empty.
-
-    `failed_safe`: the carrier has had its reply already, and it was the fail-safe one.
-    """
+    """The carrier reports of a call; the reply is what the carrier does next, or empty."""
     event = parse_callback(wired.dialect, callback, params, at=at, draw=app.world.draw())
     if event is None:
         return b""
@@ -160,8 +178,3 @@ async def _unknown(
             at=at,
         )
     return unknown_number()
-
-
-def refused_connection(connection_id: str) -> Refused:
-    """There is no such connection."""
-    return Refused("not_found", f"There is no connection {connection_id}")

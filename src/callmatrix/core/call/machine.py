@@ -13,7 +13,7 @@ from callmatrix.core.geo import caller_geo
 from callmatrix.core.plan import CompiledPlan
 
 # How long to wait for a leg's end that should come with the call's own before asking the carrier.
-LATE_LEG_S: Final = 30
+LATE_LEG_S: Final = 10
 
 
 def step(call: Call, event: events.Event, plan: CompiledPlan) -> Step:

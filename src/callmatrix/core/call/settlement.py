@@ -9,10 +9,11 @@ from callmatrix.core import ledger
 from callmatrix.core.call.commands import Book, BookLate, Settle
 from callmatrix.core.call.draft import Draft
 from callmatrix.core.call.events import Adjusted, ConversionReported, Rerated
-from callmatrix.core.call.value import Amounts, Attempt
+from callmatrix.core.call.value import Amounts, Attempt, Call
 from callmatrix.core.caps import LateBooking, Settlement
 from callmatrix.core.ids import AttemptId
 from callmatrix.core.money import ZERO, Money
+from callmatrix.core.plan import CompiledPlan
 from callmatrix.core.pricing import (
     Disposition,
     Durations,
@@ -187,6 +188,19 @@ def rerated(draft: Draft, event: Rerated) -> None:
     )
     _count_late(draft, attempt, new)
     _book_rating(draft, attempt, new, reason=event.reason)
+
+
+def rate_again(
+    call: Call, plan: CompiledPlan, history: tuple[PastCall, ...], *, at: datetime
+) -> Rating | None:
+    """What the call would come to by `plan`'s prices and terms, to preview a re-rating (rule 21); changes
+    nothing. None where no leg was connected to an offer that `plan` still has. Bids stay as they were."""
+    draft = Draft(call, plan, at)
+    attempt = _rated_attempt(draft)
+    if attempt is None or attempt.offer_id is None or attempt.offer_id not in plan.offers:
+        return None
+    priced = msgspec.structs.replace(attempt, price=plan.price_of(attempt.offer_id))
+    return rate_call(_rating_input(draft, priced, history, at=at))
 
 
 def reversed_in_full(amounts: Amounts) -> bool:

@@ -156,15 +156,20 @@ def asked_end(
 ) -> CallEnded | None:
     """The call's end as the carrier's books have it; None while it lives there.
 
-    `attempts` are those dialled, in order. Legs are told only where there is exactly one ended leg for each;
-    otherwise nobody can say which was whose, and the call is for a person to review (rule 20).
+    `attempts` are those ordered, in order. Where the carrier dialled nothing, none of them lived. Else legs are
+    told only where there is exactly one ended leg for each; otherwise nobody can say which was whose, and the call is for a person to review (rule 20).
     """
     if isinstance(call, Unknown):
         return CallEnded(at=at, reason="swept", asked=True)
     if call.status == "live":
         return None
     ends: list[LegEnded] = []
-    if not isinstance(legs, Unknown) and len(legs) == len(attempts):
+    if legs == ():  # the caller was gone before the carrier read our order to dial
+        ends = [
+            LegEnded(at=at, attempt_id=attempt_id, outcome="canceled", caller_gone=True)
+            for attempt_id in attempts
+        ]
+    elif not isinstance(legs, Unknown) and len(legs) == len(attempts):
         for attempt_id, leg in zip(attempts, legs, strict=True):
             if leg.outcome is None:
                 ends = []

@@ -396,3 +396,6 @@ create table unknown_call (
 );
 
 create index unknown_call_at on unknown_call (account_id, at desc);
+
+create index callback_received on callback (received_at);
+create index job_done on job (done_at) where done_at is not null;

@@ -1,0 +1,149 @@
+"""The command line: serve, demo, sim, call, bench, migrate, openapi."""
+
+import argparse
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from callmatrix import bench, demo, main, sim
+from callmatrix.bench import calls, decide, reserve
+from callmatrix.cli import call
+from callmatrix.core.documents import encode_text
+from callmatrix.settings import Settings, SettingRefused, read
+from callmatrix.store.db import DatabaseGone, DatabaseUnfit
+from callmatrix.store.embedded import ServerNotStarted
+from callmatrix.store.migrate import MigrationRefused
+
+EXIT_REFUSED: Final = 2
+EXIT_BROKEN_PROMISE: Final = 1
+BENCHES: Final[dict[str, Callable[[], bench.BenchReport]]] = {
+    "calls": calls.run,
+    "decide": decide.run,
+    "reserve": reserve.run,
+}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="callmatrix", description="Pay-per-call routing and monetization. Settings: docs/operate.md."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands.add_parser("serve", help="run the server").set_defaults(run=_serve)
+    commands.add_parser("migrate", help="bring the database up to date").set_defaults(run=_migrate)
+    commands.add_parser("openapi", help="print the OpenAPI document").set_defaults(run=_openapi)
+    _add_demo(commands)
+    _add_sim(commands)
+    _add_call(commands)
+    _add_bench(commands)
+    return parser
+
+
+def _add_demo(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser("demo", help="run the product with a seeded network and simulated traffic")
+    parser.add_argument("--calls", type=_count, default=0, help="drive this many calls at full speed first")
+    parser.add_argument(
+        "--exit", action="store_true", help="end after those calls, with the promises checked"
+    )
+    parser.add_argument("--seed", type=int, default=1, help="the seed of callers and buyers")
+    parser.add_argument("--history-days", type=_count, default=30, help="days of calls made beforehand")
+    parser.set_defaults(run=_demo)
+
+
+def _add_sim(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser("sim", help="simulate days of traffic and check every promise")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--days", type=_count, default=3)
+    parser.add_argument("--million", action="store_true", help="a million calls over many seeds")
+    parser.add_argument("--json", action="store_true", help="print the report as one JSON object")
+    parser.set_defaults(run=_sim)
+
+
+def _add_call(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser("call", help="place a call through the gateway to a running server")
+    parser.add_argument("number", help="the tracked number to dial, such as +14155550100")
+    parser.add_argument("--from", dest="caller", default="+14155550199", help="the caller's number")
+    parser.add_argument("--press", default="", help="keys for each question, such as 1,94105")
+    parser.add_argument("--talk", type=_count, default=120, help="seconds that the buyer talks")
+    parser.set_defaults(run=_call)
+
+
+def _add_bench(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser("bench", help="run one benchmark")
+    parser.add_argument("name", choices=sorted(BENCHES))
+    parser.add_argument("--json", action="store_true", help="print the report as one JSON object")
+    parser.set_defaults(run=_bench)
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError("give a number of at least 0")
+    return number
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; the exit status."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    options = _parser().parse_args(arguments)
+    try:
+        command: Callable[[argparse.Namespace, Settings], int] = options.run
+        return command(options, read(os.environ))
+    except (SettingRefused, ServerNotStarted, DatabaseGone, DatabaseUnfit, MigrationRefused) as error:
+        print(f"callmatrix: {error}", file=sys.stderr)
+        return EXIT_REFUSED
+    except OSError as error:
+        print(f"callmatrix: {error}", file=sys.stderr)
+        return EXIT_REFUSED
+    except KeyboardInterrupt:
+        return 130
+
+
+def _serve(_options: argparse.Namespace, settings: Settings) -> int:
+    main.serve(settings)
+    return 0
+
+
+def _migrate(_options: argparse.Namespace, settings: Settings) -> int:
+    for name in asyncio.run(main.migrate_only(settings)):
+        print(name)
+    return 0
+
+
+def _openapi(_options: argparse.Namespace, settings: Settings) -> int:
+    print(encode_text(main.openapi(settings)))
+    return 0
+
+
+def _demo(options: argparse.Namespace, settings: Settings) -> int:
+    wanted = demo.Wanted(
+        calls=options.calls, then_exit=options.exit, seed=options.seed, history_days=options.history_days
+    )
+    return 0 if demo.run(settings, wanted) else EXIT_BROKEN_PROMISE
+
+
+def _sim(options: argparse.Namespace, _settings: Settings) -> int:
+    report = sim.million() if options.million else sim.simulate(seed=options.seed, days=options.days)
+    print(encode_text(report) if options.json else sim.in_words(report))
+    return 0 if all(report.promises.values()) else EXIT_BROKEN_PROMISE
+
+
+def _call(options: argparse.Namespace, settings: Settings) -> int:
+    keys = tuple(options.press.split(",")) if options.press else ()
+    placed = call.Placed(number=options.number, caller=options.caller, keys=keys, talk_s=options.talk)
+    asyncio.run(call.place(settings, placed))
+    return 0
+
+
+def _bench(options: argparse.Namespace, _settings: Settings) -> int:
+    report = BENCHES[options.name]()
+    print(encode_text(report) if options.json else bench.in_words(report))
+    return 0
+
+
+def entry() -> None:
+    """The console script."""
+    sys.exit(run(sys.argv[1:]))

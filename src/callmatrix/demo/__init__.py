@@ -1,0 +1,185 @@
+"""The whole product at once: a seeded network, its history, the real server, and simulated traffic."""
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from typing import Final
+
+import aiohttp
+import msgspec
+
+from callmatrix import main
+from callmatrix.core.documents import encode_text
+from callmatrix.core.plan import CompiledPlan
+from callmatrix.demo import history, seed, traffic
+from callmatrix.demo.summary import Summary, summary_of
+from callmatrix.live.app import App
+from callmatrix.settings import Settings
+from callmatrix.sim.network import ACCOUNT, Network
+from callmatrix.store import promises
+from callmatrix.world import RealWorld
+
+SECRET_FILE: Final = "demo-carrier-secret"
+START_TIMEOUT_S: Final = 60
+SETTLE_TIMEOUT_S: Final = 90
+POLL_S: Final = 0.2
+
+__all__ = ["Summary", "Wanted", "run"]
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """What the command line asked for."""
+
+    calls: int
+    then_exit: bool
+    seed: int
+    history_days: int
+
+
+def run(settings: Settings, wanted: Wanted) -> bool:
+    """Run the demo; False where a promise is broken."""
+    return asyncio.run(_run(msgspec.structs.replace(settings, allow_loopback=True), wanted))
+
+
+async def _run(settings: Settings, wanted: Wanted) -> bool:
+    world = RealWorld()
+    rest_port = _free_port()
+    started_at = world.now()
+    seeded = seed.demo_network(
+        starts_at=started_at - timedelta(days=wanted.history_days + 1),
+        public_url=settings.public_url,
+        rest_url=f"http://127.0.0.1:{rest_port}/2010-04-01",
+    )
+    secret = _carrier_secret(settings, world)
+    async with main.database(settings) as dsn:
+        async with main.running(settings, dsn=dsn, world=world, loops=False) as app:
+            fresh = await seed.ensure(
+                app,
+                seeded,
+                at=started_at - timedelta(days=wanted.history_days, hours=1),
+                secret=secret,
+                key=main.secret_key(settings, world),
+            )
+        if fresh and wanted.history_days:
+            await history.make(settings, dsn=dsn, network=seeded, seed=wanted.seed, days=wanted.history_days)
+        await main.first_start(settings, dsn=dsn)
+        async with _server(settings, dsn=dsn):
+            return await _with_server(settings, wanted, seeded, secret, dsn, rest_port)
+
+
+async def _with_server(
+    settings: Settings, wanted: Wanted, seeded: Network, secret: str, dsn: str, rest_port: int
+) -> bool:
+    world = RealWorld()
+    kept = True
+    callers = traffic.endless_visits(seeded, seed=wanted.seed, starts_on=world.now().date())
+    async with traffic.http_session() as session:
+        fast = traffic.carrier(
+            seeded,
+            public_url=settings.public_url,
+            secret=secret,
+            session=session,
+            world=world,
+            seed=wanted.seed,
+            at_full_speed=True,
+        )
+        slow = traffic.carrier(
+            seeded,
+            public_url=settings.public_url,
+            secret=secret,
+            session=session,
+            world=world,
+            seed=wanted.seed + 1,
+            at_full_speed=False,
+        )
+        async with traffic.rest_interface((fast if wanted.then_exit else slow,), port=rest_port):
+            if wanted.calls:
+                began_at = world.now()
+                await traffic.drive(fast, callers, count=wanted.calls)
+                kept = await _report(settings, dsn=dsn, since=began_at)
+            if not wanted.then_exit:
+                print(f"The API's reference: {settings.public_url}/docs. Stop with Ctrl-C.", flush=True)
+                await traffic.keep_calling(slow, callers, seed=wanted.seed)
+    return kept
+
+
+async def _report(settings: Settings, *, dsn: str, since: datetime) -> bool:
+    """Wait until every call is closed, check every promise on the raw rows, and print one JSON object."""
+    async with main.running(settings, dsn=dsn, world=RealWorld(), loops=False) as app:
+        await _settled(app)
+
+        async def plan_of(campaign_id: str, version: int) -> CompiledPlan:
+            return await app.catalog.pinned(ACCOUNT, campaign_id, version)
+
+        checked = await promises.check(app.db, ACCOUNT, plan_of=plan_of, now=app.world.now())
+        report = await summary_of(app.db, ACCOUNT, since=since, promises=checked.kept)
+    for broken in checked.broken:
+        print(f"broken: {broken.name}: {broken.text}", file=sys.stderr)
+    print(encode_text(report), flush=True)
+    return all(report.promises.values())
+
+
+async def _settled(app: App) -> None:
+    for _ in range(int(SETTLE_TIMEOUT_S / POLL_S)):
+        async with app.db.session() as tx:
+            if await promises.open_ends(tx, ACCOUNT) == 0:
+                return
+        await asyncio.sleep(POLL_S)
+
+
+@asynccontextmanager
+async def _server(settings: Settings, *, dsn: str) -> AsyncIterator[None]:
+    """The real server, in a process of its own, until the block ends."""
+    environment = os.environ | {
+        "DATABASE_URL": dsn,
+        "CALLMATRIX_DATA": str(settings.data),
+        "CALLMATRIX_ALLOW_LOOPBACK": "1",
+    }
+    server = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "callmatrix.cli", "serve", env=environment, stdin=subprocess.DEVNULL
+    )
+    try:
+        await _answers(settings, server)
+        yield
+    finally:
+        if server.returncode is None:
+            server.terminate()
+        await server.wait()
+
+
+async def _answers(settings: Settings, server: asyncio.subprocess.Process) -> None:
+    async with aiohttp.ClientSession() as session:
+        for _ in range(int(START_TIMEOUT_S / POLL_S)):
+            if server.returncode is not None:
+                raise OSError(f"the server ended with {server.returncode} before it answered")
+            try:
+                async with session.get(f"http://127.0.0.1:{settings.port}/healthz") as reply:
+                    if reply.status == 200:
+                        return
+            except aiohttp.ClientError:
+                pass
+            await asyncio.sleep(POLL_S)
+    raise OSError(f"the server did not answer on port {settings.port} in {START_TIMEOUT_S} s")
+
+
+def _carrier_secret(settings: Settings, world: RealWorld) -> str:
+    """The auth token of the demo's carrier, made once and kept in the data folder."""
+    path = settings.data / SECRET_FILE
+    if not path.exists():
+        settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(world.token())
+    return path.read_text()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

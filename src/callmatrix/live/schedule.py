@@ -1,0 +1,89 @@
+"""What is due by the clock: scheduled changes, numbers' daily rent, old callbacks and jobs forgotten."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import date, datetime, timedelta
+from typing import Final
+
+from callmatrix.core import ledger
+from callmatrix.core.call.legs import ASK_CARRIER
+from callmatrix.core.campaign import Account
+from callmatrix.core.geo import zone
+from callmatrix.core.pricing import daily_rent
+from callmatrix.live import sweeps
+from callmatrix.live.app import App
+from callmatrix.store import books, catalog, housekeeping, jobs
+from callmatrix.store.db import DatabaseGone, Transaction
+from callmatrix.store.jobs import Job
+
+EVERY_S: Final = 5.0
+# Carriers repeat a webhook within minutes; a reply kept for two days answers any repeat.
+KEEP_CALLBACKS: Final = timedelta(days=2)
+KEEP_JOBS: Final = timedelta(days=30)
+
+NUMBER_RENT: Final = "number_rent"
+_log = logging.getLogger(__name__)
+
+
+async def run(app: App) -> None:
+    """Do what is due every few seconds until cancelled."""
+    while True:
+        try:
+            await tick(app, now=app.world.now())
+        except DatabaseGone:
+            pass
+        except Exception:  # the next round starts anew
+            _log.exception("what is due could not be done")
+        await asyncio.sleep(EVERY_S)
+
+
+async def tick(app: App, *, now: datetime) -> None:
+    """Everything due at this instant; done twice, it changes nothing the second time."""
+    async with app.db.transaction() as tx:
+        await catalog.apply_due(tx, now=now)
+        for account in app.catalog.accounts():
+            await _queue_rent(app, tx, account, now)
+        await housekeeping.forget(tx, callbacks_before=now - KEEP_CALLBACKS, jobs_before=now - KEEP_JOBS)
+
+
+async def _queue_rent(app: App, tx: Transaction, account: Account, now: datetime) -> None:
+    """One job for each day of the account; queued again it is the same one."""
+    today = now.astimezone(zone(account.time_zone)).date().isoformat()
+    await jobs.enqueue(
+        tx,
+        account.id,
+        id=app.world.new_id("job"),
+        kind=NUMBER_RENT,
+        dedupe_key=f"{NUMBER_RENT}/{today}",
+        payload={"day": today},
+        run_at=now,
+        now=now,
+    )
+
+
+async def number_rent(app: App, job: Job) -> None:
+    """A day's rent of every number in use (rule 22); a number's day is booked once, by its key."""
+    day = date.fromisoformat(job.payload["day"])
+    async with app.db.transaction() as tx:
+        for number in app.catalog.numbers(job.account_id):
+            wired = app.catalog.connection(number.connection_id)
+            if number.status not in ("assigned", "cooldown") or wired is None:
+                continue
+            amount = daily_rent(wired.connection.tariff, day)
+            if amount:
+                rent = ledger.number_rent(
+                    number_id=number.id,
+                    day=day,
+                    at=app.world.now(),
+                    connection_id=number.connection_id,
+                    amount=amount,
+                )
+                await books.book(tx, job.account_id, rent)
+
+
+# Every kind of job and who does it.
+JOBS: Final[dict[str, Callable[[App, Job], Awaitable[None]]]] = {
+    ASK_CARRIER: sweeps.ask_carrier_job,
+    NUMBER_RENT: number_rent,
+}

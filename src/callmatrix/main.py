@@ -1,0 +1,242 @@
+"""The one place where parts are built and handed to each other; and how a server process runs."""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Final
+
+import uvicorn
+import uvloop
+
+from callmatrix.api.app import build
+from callmatrix.api.hot import Lane
+from callmatrix.core import geo
+from callmatrix.live import jobs, replay, schedule, sweeps
+from callmatrix.live.app import App, Background, RecentCalls
+from callmatrix.live.catalog import open_catalog
+from callmatrix.live.feed import open_feed
+from callmatrix.live.masks import Masks
+from callmatrix.live.outbound import open_outbound
+from callmatrix.live.reservations import Reservations
+from callmatrix.settings import Settings, format_secret_key, parse_secret_key
+from callmatrix.store import embedded
+from callmatrix.store.db import connect, pool_connections
+from callmatrix.store.migrate import migrate
+from callmatrix.world import RealWorld, World
+
+SECRET_KEY_FILE: Final = "secret-key"
+GRACE_S: Final = 10
+RESTART_AFTER_S: Final = 1.0
+CHILD_SOCKET: Final = "CALLMATRIX_SOCKET"
+
+_log = logging.getLogger(__name__)
+
+
+def secret_key(settings: Settings, world: World) -> bytes:
+    """The key that seals connections' secrets: the setting's, or one made once and kept in the data folder."""
+    if settings.secret_key is not None:
+        return settings.secret_key
+    path = settings.data / SECRET_KEY_FILE
+    if not path.exists():
+        settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(format_secret_key(parse_secret_key(world.token())))
+    return parse_secret_key(path.read_text().strip())
+
+
+@asynccontextmanager
+async def database(settings: Settings) -> AsyncIterator[str]:
+    """The address of a migrated database: the setting's, or our own server, stopped at the end."""
+    running = None
+    dsn = settings.database_url
+    if dsn is None:
+        running = await asyncio.to_thread(embedded.start, settings.data)
+        dsn = running.dsn
+    try:
+        db = await connect(dsn, application_name="callmatrix-migrate", max_connections=2)
+        try:
+            for name in await migrate(db):
+                _log.info("migrated: %s", name)
+        finally:
+            await db.close()
+        yield dsn
+    finally:
+        if running is not None:
+            await asyncio.to_thread(running.stop)
+
+
+@asynccontextmanager
+async def running(settings: Settings, *, dsn: str, world: World, loops: bool = True) -> AsyncIterator[App]:
+    """The parts of a process on a migrated database; with `loops`, its workers and sweeps too."""
+    await asyncio.to_thread(geo.preload)
+    db = await connect(dsn, max_connections=pool_connections(settings.processes))
+    outbound = open_outbound(allow_loopback=settings.allow_loopback)
+    key = secret_key(settings, world)
+    async with open_catalog(db, secret_key=key) as catalog, open_feed(db) as feed:
+        app = App(
+            settings=settings,
+            world=world,
+            db=db,
+            catalog=catalog,
+            masks=Masks(db, catalog=catalog, world=world),
+            reservations=Reservations(db, world=world),
+            outbound=outbound,
+            feed=feed,
+            recent=RecentCalls(),
+            background=Background(),
+        )
+        await app.masks.refresh()
+        tasks = [asyncio.create_task(work) for work in _loops(app)] if loops else []
+        try:
+            yield app
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await app.background.drain()
+            await app.reservations.drain()
+    await outbound.close()
+    await db.close()
+
+
+def _loops(app: App) -> tuple[Coroutine[Any, Any, None], ...]:
+    """What a server process does besides answering."""
+    return (
+        app.catalog.run(),
+        app.masks.run(),
+        jobs.work(app, schedule.JOBS),
+        schedule.run(app),
+        sweeps.run(app),
+        replay.run(app),
+    )
+
+
+def asgi(app: App) -> Lane:
+    """The process's ASGI callable: the carriers' lane in front of the API."""
+    return Lane(app, build(app))
+
+
+async def serve_one(settings: Settings, *, dsn: str, listening: socket.socket) -> None:
+    """One server process on a socket that is bound already, until it is told to stop."""
+    async with running(settings, dsn=dsn, world=RealWorld()) as app:
+        config = uvicorn.Config(
+            asgi(app),
+            loop="none",
+            http="httptools",
+            lifespan="off",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            timeout_graceful_shutdown=GRACE_S,
+        )
+        await uvicorn.Server(config).serve(sockets=[listening])
+
+
+def listen(settings: Settings) -> socket.socket:
+    """The listening socket; `OSError` where the port is taken."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.bind((settings.host, settings.port))
+    listening.listen(1024)
+    listening.set_inheritable(True)
+    return listening
+
+
+async def supervise(settings: Settings, *, dsn: str, listening: socket.socket) -> None:
+    """Run `settings.processes` servers on one socket; one that dies is started again."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await asyncio.gather(*(_keep_up(dsn, listening, stop) for _ in range(settings.processes)))
+
+
+async def _keep_up(dsn: str, listening: socket.socket, stop: asyncio.Event) -> None:
+    environment = os.environ | {"DATABASE_URL": dsn, CHILD_SOCKET: str(listening.fileno())}
+    while not stop.is_set():
+        child = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "callmatrix.cli",
+            "serve",
+            env=environment,
+            pass_fds=(listening.fileno(),),
+            stdin=subprocess.DEVNULL,
+        )
+        ended = asyncio.create_task(child.wait())
+        told = asyncio.create_task(stop.wait())
+        await asyncio.wait({ended, told}, return_when=asyncio.FIRST_COMPLETED)
+        told.cancel()
+        if not ended.done():
+            with suppress(ProcessLookupError):
+                child.terminate()
+            await ended
+            return
+        _log.error("a server process ended with %s; starting another", child.returncode)
+        await asyncio.sleep(RESTART_AFTER_S)
+
+
+def serve(settings: Settings) -> None:
+    """Run the server, with its database where the settings name none, until it is told to stop."""
+    inherited = os.environ.get(CHILD_SOCKET)
+    if inherited is not None and settings.database_url is not None:
+        with socket.socket(fileno=int(inherited)) as listening:
+            uvloop.run(serve_one(settings, dsn=settings.database_url, listening=listening))
+        return
+    with listen(settings) as listening:
+        uvloop.run(_serve(settings, listening))
+
+
+async def _serve(settings: Settings, listening: socket.socket) -> None:
+    async with database(settings) as dsn:
+        await first_start(settings, dsn=dsn)
+        print(f"CallMatrix is on {settings.public_url}", flush=True)
+        if settings.processes == 1:
+            await serve_one(settings, dsn=dsn, listening=listening)
+        else:
+            await supervise(settings, dsn=dsn, listening=listening)
+
+
+async def first_start(settings: Settings, *, dsn: str) -> None:
+    """On an empty database: the account, and a link by which its first administrator signs in, once."""
+    world = RealWorld()
+    db = await connect(dsn, application_name="callmatrix-first", max_connections=2)
+    try:
+        async with db.transaction() as tx:
+            if await accounts.any_user(tx):
+                return
+            account_id = await accounts.ensure(tx, world=world)
+            token = world.token()
+            await access.offer_first_sign_in(tx, account_id, token=token, now=world.now())
+        print(f"First sign-in, valid once: {settings.public_url}/first-sign-in?token={token}", flush=True)
+    finally:
+        await db.close()
+
+
+async def migrate_only(settings: Settings) -> tuple[str, ...]:
+    """Bring the database up to date; the names of what was applied."""
+    running = None
+    dsn = settings.database_url
+    if dsn is None:
+        running = await asyncio.to_thread(embedded.start, settings.data)
+        dsn = running.dsn
+    db = await connect(dsn, application_name="callmatrix-migrate", max_connections=2)
+    try:
+        return await migrate(db)
+    finally:
+        await db.close()
+        if running is not None:
+            await asyncio.to_thread(running.stop)
+
+
+def openapi(settings: Settings) -> dict[str, object]:
+    """The OpenAPI document of this server."""
+    return document(OPERATIONS, server=settings.public_url)
