@@ -1,39 +1,18 @@
-"""Readers of the outbox miss nothing that commits late, and go on where they were or are told that they can't."""
+"""Readers of the outbox miss nothing that commits late, and go on where they were or are told otherwise."""
 
 import asyncio
-from datetime import UTC, datetime
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 import make
-from callmatrix.core.call import events as ev
-from callmatrix.core.call import step
-from callmatrix.core.ids import CallId
-from callmatrix.store import calls, outbox
-from callmatrix.store.calls import Taken
-from callmatrix.store.db import Database, Transaction
+from arrivals import AT, arrive
+from callmatrix.store import outbox
+from callmatrix.store.db import Database
 from callmatrix.store.outbox import Foreign, Page, Watermark, parse_watermark
 
-AT = datetime(2026, 11, 20, 18, 0, tzinfo=UTC)
 WRITERS = 16
 CALLS_EACH = 20
-
-
-async def arrive(tx: Transaction, name: str) -> None:
-    """Save the first event of the call `name`."""
-    call = make.call(id=CallId(name))
-    arrived = ev.Arrived(
-        at=AT,
-        draw=7,
-        caller="+14155550199",
-        dialed="+14155550100",
-        number_id="num_1",
-        connection_id=make.CONNECTION,
-        carrier_ref=f"CA-{name}",
-    )
-    taken = Taken(event=arrived, step=step(call, arrived, make.plan()))
-    assert await calls.save(tx, (taken,), new=True, campaign_group="", saved_at=AT) == "saved"
 
 
 async def read(db: Database, after: Watermark, *, limit: int = outbox.MAX_PAGE) -> Page:

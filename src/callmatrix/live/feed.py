@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Final, Literal
 
@@ -126,11 +126,15 @@ class Feed:
         """How many listen now."""
         return sum(len(each) for each in self._subscriptions.values())
 
+    def refuse_when_full(self) -> None:
+        """Raise `Refused("unavailable")` where nobody more can listen."""
+        if self.subscribers >= MAX_SUBSCRIPTIONS:
+            raise Refused("unavailable", f"This process serves {MAX_SUBSCRIPTIONS} live streams at most")
+
     @asynccontextmanager
     async def subscribe(self, audience: Audience) -> AsyncIterator[Subscription]:
         """Listen from now on: to every event after `Subscription.since`."""
-        if self.subscribers >= MAX_SUBSCRIPTIONS:
-            raise Refused("unavailable", f"This process serves {MAX_SUBSCRIPTIONS} live streams at most")
+        self.refuse_when_full()
         subscription = Subscription(self, audience, self.position)
         self._subscriptions.setdefault(audience.account_id, set()).add(subscription)
         try:
@@ -140,7 +144,7 @@ class Feed:
 
     async def missed(
         self, subscription: Subscription, after: Watermark
-    ) -> AsyncIterator[OutboxEvent | Foreign | None]:
+    ) -> AsyncGenerator[OutboxEvent | Foreign | None, None]:
         """The events after `after` up to where `subscription` began, from the database.
 
         Ends with `Foreign` where `after` is of another history, with None where more than `MAX_RESUMED`
