@@ -15,6 +15,8 @@ _ID_RANDOM_BITS = 80
 _ID_LENGTH = 26
 DRAW_BITS = 53
 
+Dice = random.Random
+
 
 class World(Protocol):
     """What a process may ask of the world."""
@@ -81,7 +83,7 @@ class SeededWorld:
         return f"{self._dice.getrandbits(256):064x}"
 
 
-def dice(seed: int) -> random.Random:
+def dice(seed: int) -> Dice:
     """A seeded generator for scripted traffic (simulated callers, gateways, benchmarks)."""
     return random.Random(seed)
 

@@ -171,6 +171,9 @@ def _leg_reported(draft: Draft, event: events.LegReported) -> None:
     if attempt is None or attempt.settled:
         draft.note("leg_already_settled", attempt=event.leg.attempt_id)
         return
+    if attempt.reported is not None:
+        draft.note("leg_already_reported", attempt=attempt.id)
+        return
     draft.change(attempt, reported=event.leg)
 
 

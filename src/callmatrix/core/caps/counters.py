@@ -26,6 +26,7 @@ from typing import Final, Literal
 import msgspec
 
 from callmatrix.core.caps.limits import (
+    CapRefusal,
     Claim,
     Denied,
     Grant,
@@ -303,6 +304,36 @@ class Counters:
         if row is None:
             return None
         return Tally(limit=row.limit, ceiling=row.ceiling, used=row.used, overage=row.overage)
+
+    def shut(self, owner: Owner, *, at: datetime) -> tuple[tuple[CapRefusal, Metric | None], ...]:
+        """Why the owner would refuse now, nothing where it would not; of full caps each metric is told.
+
+        A money cap and a buyer's funds count as full when nothing at all is left: the reservation, which
+        knows how much is asked, has the last word.
+        """
+        state = self._owners.get(owner)
+        if state is None:
+            return ()
+        found: list[tuple[CapRefusal, Metric | None]] = []
+        if state.status != "open":
+            found.append((state.status, None))
+        elif state.concurrency is not None and state.live >= state.concurrency:
+            found.append(("concurrency_full", None))
+        elif (
+            state.spacing_s is not None
+            and state.last_granted_at is not None
+            and at - state.last_granted_at < timedelta(seconds=state.spacing_s)
+        ):
+            found.append(("spacing", None))
+        for metric, window, limit in state.caps:
+            row = state.row(metric, window, limit=limit, at=at)
+            if row.used >= row.limit:
+                found.append(("cap_full", metric))
+        if owner.kind == "buyer":
+            funds = self._funds.get(BuyerId(owner.id))
+            if funds is not None and funds.balance + funds.credit_limit <= funds.held:
+                found.append(("no_funds", None))
+        return tuple(found)
 
     def live(self, owner: Owner) -> int:
         """How many attempts the owner has in the air."""
