@@ -10,7 +10,7 @@ import msgspec
 from callmatrix.core.caps import Claim, Settlement
 from callmatrix.core.ids import AccountId
 from callmatrix.store import reservations as store
-from callmatrix.store.db import Database, Transaction
+from callmatrix.store.db import Database, DatabaseGone, Transaction
 from callmatrix.store.reservations import MAX_BATCH, Answer
 from callmatrix.world import World
 
@@ -77,10 +77,7 @@ class _Lane(Generic[Asked, Told]):
             async with self._db.session() as session:
                 while await self._more():
                     batch = self._take()
-                    told = await self._send(session, [waiter.asked for waiter in batch])
-                    for waiter, answer in zip(batch, told, strict=True):
-                        if not waiter.future.done():
-                            waiter.future.set_result(answer)
+                    await self._answer(session, batch)
                     batch = []
                     # Whoever was answered may ask again at once, and so joins the next batch.
                     await asyncio.sleep(0)
@@ -92,6 +89,32 @@ class _Lane(Generic[Asked, Told]):
         finally:
             # Also those who came while the connection was given back.
             self._task = asyncio.create_task(self._run()) if self._queue else None
+
+    async def _answer(self, session: Transaction, batch: list[_Waiter[Asked, Told]]) -> None:
+        try:
+            told = await self._send(session, [waiter.asked for waiter in batch])
+        except DatabaseGone:
+            raise
+        except Exception:
+            # One that cannot be done must not take the others with it.
+            for waiter in batch:
+                await self._answer_alone(session, waiter)
+            return
+        for waiter, answer in zip(batch, told, strict=True):
+            if not waiter.future.done():
+                waiter.future.set_result(answer)
+
+    async def _answer_alone(self, session: Transaction, waiter: _Waiter[Asked, Told]) -> None:
+        try:
+            (answer,) = await self._send(session, [waiter.asked])
+        except DatabaseGone:
+            raise
+        except Exception as error:
+            if not waiter.future.done():
+                waiter.future.set_exception(error)
+        else:
+            if not waiter.future.done():
+                waiter.future.set_result(answer)
 
     async def _more(self) -> bool:
         if self._queue:

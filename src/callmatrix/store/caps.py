@@ -278,12 +278,16 @@ async def _close_gate(tx: Transaction, account_id: AccountId) -> None:
 async def _ensure_owner(tx: Transaction, account_id: AccountId, owner: Owner) -> None:
     key = owner_key(owner)
     condition, values = _reserved_by(owner)
-    # The counter starts with what is in the air already: it is not kept for owners without limits.
+    # Nothing is kept for owners without limits, so the row starts with what their reservations tell.
     await tx.execute(
-        "insert into cap_owner (account_id, owner, time_zone, week_starts_on, live) "
-        "select $1, $2, 'UTC', 0, "
-        f"(select count(*) from reservation where account_id = $1 and state = 'held'{condition}) "
-        "where not exists (select from cap_owner where account_id = $1 and owner = $2)",
+        f"""
+        insert into cap_owner (account_id, owner, time_zone, week_starts_on, live, last_granted_at)
+        select $1, $2, 'UTC', 0, count(*) filter (where state = 'held'), max(reserved_at)
+        from reservation
+        where account_id = $1 and state <> 'denied'{condition}
+            and not exists (select from cap_owner where account_id = $1 and owner = $2)
+        having not exists (select from cap_owner where account_id = $1 and owner = $2)
+        """,
         account_id,
         key,
         *values,
@@ -330,8 +334,8 @@ async def _replace_windows(
             (account_id, owner, metric, window_kind, starts_at, ends_at, limit_amount, used, ceiling)
         select $1, $2, n.*, u.used, greatest(n.limit_amount, u.used)
         from {bounds}{named}, lateral (
-            select greatest(0, coalesce(sum(cap_amount(
-                n.metric, 1, connects, conversions, paids, revenue_micros, payout_micros)), 0))::bigint
+            select coalesce(sum(cap_amount(
+                n.metric, 1, connects, conversions, paids, revenue_micros, payout_micros)), 0)::bigint
             from reservation
             where account_id = $1 and state <> 'denied' and reserved_at >= n.starts_at
                 and reserved_at < n.ends_at{condition}

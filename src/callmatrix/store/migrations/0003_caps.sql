@@ -82,11 +82,11 @@ create table reservation (
     ended_at       timestamptz,
     pays_publisher boolean not null default true,
     -- what it counts now: while held the most it may become
-    connects       smallint not null default 0,
-    conversions    smallint not null default 0,
-    paids          smallint not null default 0,
-    revenue_micros bigint not null default 0,
-    payout_micros  bigint not null default 0,
+    connects       smallint not null default 0 check (connects >= 0),
+    conversions    smallint not null default 0 check (conversions >= 0),
+    paids          smallint not null default 0 check (paids >= 0),
+    revenue_micros bigint not null default 0 check (revenue_micros >= 0),
+    payout_micros  bigint not null default 0 check (payout_micros >= 0),
     -- held of the buyer's funds: the call's maximum, also where conversion comes later
     funds_micros   bigint not null default 0,
     -- rating revisions that came after the end and are counted above
@@ -483,13 +483,18 @@ begin
     if not found or v_reservation.state in ('held', 'denied') or p_revision = any(v_reservation.revisions) then
         return false;
     end if;
+    -- Nobody can give back more than is counted.
+    p_conversions := greatest(p_conversions, -v_reservation.conversions);
+    p_paids := greatest(p_paids, -v_reservation.paids);
+    p_revenue := greatest(p_revenue, -v_reservation.revenue_micros);
+    p_payout := greatest(p_payout, -v_reservation.payout_micros);
     v_met := array(
         select o.owner from owners_of(p_account, v_reservation.campaign_id, v_reservation.publisher_id,
             v_reservation.buyer_id, v_reservation.offer_id) o
     );
     update cap_window w
     set used = case when n.amount >= 0 then w.used + least(n.amount, greatest(0, w.limit_amount - w.used))
-            else greatest(0, w.used + n.amount + least(-n.amount, w.overage)) end,
+            else w.used + n.amount + least(-n.amount, w.overage) end,
         overage = case when n.amount >= 0
             then w.overage + n.amount - least(n.amount, greatest(0, w.limit_amount - w.used))
             else w.overage - least(-n.amount, w.overage) end
