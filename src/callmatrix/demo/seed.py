@@ -1,16 +1,15 @@
 """The demo's network as an operator would have typed it in: ordinary configuration, ordinary store."""
 
 import logging
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import msgspec
 
-from callmatrix.core import ledger
 from callmatrix.core.campaign import Connection
-from callmatrix.core.ids import AccountId
 from callmatrix.live.app import App
 from callmatrix.sim.network import ACCOUNT, CARRIER, Network, network
-from callmatrix.store import books, catalog, flows, seals
+from callmatrix.sim.postgres import write_network
+from callmatrix.store import catalog, seals
 from callmatrix.store.audit import By
 from callmatrix.store.db import Transaction
 
@@ -37,39 +36,12 @@ async def ensure(app: App, seeded: Network, *, at: datetime, secret: str, key: b
         if await catalog.find(tx, ACCOUNT, Connection, CARRIER) is not None:
             await _point_connection(tx, seeded, at=app.world.now())
             return False
-        await write(tx, seeded, at=at)
+        await write_network(tx, seeded, by=By(who="system", at=at, note="demo network"))
         await seals.set_secrets(
             tx, ACCOUNT, CARRIER, {SIGNING_SECRET: secret}, key=key, by=By(who="system", at=at)
         )
     _log.info("seeded %s", seeded.account.name)
     return True
-
-
-async def write(tx: Transaction, seeded: Network, *, at: datetime) -> None:
-    """Create every document, in the order in which they refer to each other, and book the deposits."""
-    by = By(who="system", at=at, note="demo network")
-    account_id = AccountId(seeded.account.id)
-    await catalog.create_account(tx, seeded.account, by=by)
-    for connection in seeded.connections:
-        await catalog.create(tx, account_id, connection, by=by)
-    for buyer in seeded.buyers:
-        await catalog.create(tx, account_id, buyer, by=by)
-    for publisher in seeded.publishers:
-        await catalog.create(tx, account_id, publisher, by=by)
-    for offer in seeded.offers:
-        await catalog.create(tx, account_id, offer, by=by)
-    for flow in seeded.flows:
-        await catalog.create(tx, account_id, flow, by=by)
-        await flows.publish(tx, account_id, flow.id, by=by)
-    for campaign in seeded.campaigns:
-        await catalog.create(tx, account_id, campaign, by=by)
-    for number in seeded.numbers:
-        await catalog.create(tx, account_id, number, by=by)
-    for buyer_id, amount in seeded.deposits.items():
-        deposit = ledger.deposit(
-            deposit_id=f"dep_{buyer_id}", at=at + timedelta(seconds=1), buyer_id=buyer_id, amount=amount
-        )
-        await books.book(tx, account_id, deposit)
 
 
 async def _point_connection(tx: Transaction, seeded: Network, *, at: datetime) -> None:

@@ -11,7 +11,6 @@ from callmatrix.core.call.value import Call
 from callmatrix.core.ids import AccountId, CallId
 from callmatrix.live.catalog import Catalog
 from callmatrix.live.feed import Feed
-from callmatrix.live.feed import Feed
 from callmatrix.live.masks import Masks
 from callmatrix.live.outbound import Outbound
 from callmatrix.live.reservations import Reservations

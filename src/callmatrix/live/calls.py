@@ -21,7 +21,7 @@ from callmatrix.core.call.commands import (
 )
 from callmatrix.core.call.machine import step
 from callmatrix.core.call.value import Call
-from callmatrix.core.caps import Claim, Denied, Granted, Owner
+from callmatrix.core.caps import Claim, Denied, Granted, LateBooking, Owner
 from callmatrix.core.errors import Refused
 from callmatrix.core.ids import AccountId, CallId
 from callmatrix.core.plan import CompiledPlan
@@ -227,9 +227,14 @@ def perform(app: App, account_id: AccountId, commands: list[Command]) -> None:
             case Settle(settlement=settlement):
                 app.background.start(app.reservations.settle(account_id, settlement))
             case BookLate(booking=booking):
-                app.background.start(reservations.book_late(app.db, account_id, booking))
+                app.background.start(_book_late(app, account_id, booking))
             case _:
                 pass
+
+
+async def _book_late(app: App, account_id: AccountId, booking: LateBooking) -> None:
+    async with app.db.session() as tx:
+        await reservations.book_late(tx, account_id, booking)
 
 
 async def _reload(app: App, turn: Turn) -> None:

@@ -12,16 +12,17 @@ import msgspec
 from callmatrix.core import hours
 from callmatrix.core.campaign import Account, Campaign, Connection, Number, Publisher
 from callmatrix.core.documents import from_plain
+from callmatrix.core.errors import Refused
 from callmatrix.core.ids import AccountId, CampaignId, ConnectionId, NumberId, PublisherId
-from callmatrix.core.plan import CompiledPlan
-from callmatrix.dialects.carriers.dialect import Dialect, Secrets, dialect_of
+from callmatrix.core.plan import CompiledPlan, PlanDocument
+from callmatrix.dialects.carriers.dialect import Dialect, Secrets, capability_problems, dialect_of
 from callmatrix.live.blocklist import BlockList
 from callmatrix.live.pins import Pins, compiled
-from callmatrix.store import blocks, catalog, plans, seals
+from callmatrix.store import blocks, catalog, impact, plans, seals
 from callmatrix.store.blocks import Block
 from callmatrix.store.catalog import Changed
-from callmatrix.store.db import Database, DatabaseGone
-from callmatrix.store.kinds import Kind
+from callmatrix.store.db import Database, DatabaseGone, Transaction
+from callmatrix.store.kinds import Config, Kind
 
 POLL_S: Final = 1.0
 """How long a change may go unnoticed where its notice was lost."""
@@ -349,6 +350,23 @@ class Catalog:
                 standing.troubles.pop(campaign_id, None)
                 if before is not None:
                     self._pins.keep(account_id, before)
+
+
+async def check_capabilities(tx: Transaction, account_id: AccountId, document: Config) -> None:
+    """To be called after a document was saved, in the same transaction: `Refused("invalid")` where a
+    campaign now needs what the carrier of one of its numbers lacks."""
+    loaded: dict[CampaignId, PlanDocument | None] = {}
+    for campaign_id, connection in await impact.carriers(tx, account_id, document):
+        if campaign_id not in loaded:
+            loaded[campaign_id] = await plans.current(tx, account_id, campaign_id)
+        plan = loaded[campaign_id]
+        if plan is None:
+            continue
+        offers = {offer.id: offer for offer in plan.offers}
+        problems = capability_problems(dialect_of(connection), plan.campaign, offers)
+        if problems:
+            detail = f"{plan.campaign.name} has numbers at {connection.name}, which cannot do all it needs"
+            raise Refused("invalid", detail, problems)
 
 
 def _stale(standing: _Standing) -> list[CampaignId]:

@@ -53,6 +53,7 @@ class _Lane(Generic[Asked, Told]):
         self._queue: deque[_Waiter[Asked, Told]] = deque()
         self._task: asyncio.Task[None] | None = None
         self._arrived = asyncio.Event()
+        self._alone = 0
 
     async def ask(self, asked: Asked) -> Told:
         """The answer to one item. Raises `TooManyWaiting`, or what its batch ran into."""
@@ -77,44 +78,33 @@ class _Lane(Generic[Asked, Told]):
             async with self._db.session() as session:
                 while await self._more():
                     batch = self._take()
-                    await self._answer(session, batch)
+                    told = await self._send(session, [waiter.asked for waiter in batch])
+                    for waiter, answer in zip(batch, told, strict=True):
+                        if not waiter.future.done():
+                            waiter.future.set_result(answer)
                     batch = []
                     # Whoever was answered may ask again at once, and so joins the next batch.
                     await asyncio.sleep(0)
+        except DatabaseGone as gone:
+            _fail((*batch, *self._queue), gone)
+            self._queue.clear()
         except Exception as error:
-            self._fail(batch, error)
+            self._part(batch, error)
         except BaseException:
-            self._fail(batch, None)
+            _fail((*batch, *self._queue), None)
+            self._queue.clear()
             raise
         finally:
             # Also those who came while the connection was given back.
             self._task = asyncio.create_task(self._run()) if self._queue else None
 
-    async def _answer(self, session: Transaction, batch: list[_Waiter[Asked, Told]]) -> None:
-        try:
-            told = await self._send(session, [waiter.asked for waiter in batch])
-        except DatabaseGone:
-            raise
-        except Exception:
-            # One that cannot be done must not take the others with it.
-            for waiter in batch:
-                await self._answer_alone(session, waiter)
-            return
-        for waiter, answer in zip(batch, told, strict=True):
-            if not waiter.future.done():
-                waiter.future.set_result(answer)
-
-    async def _answer_alone(self, session: Transaction, waiter: _Waiter[Asked, Told]) -> None:
-        try:
-            (answer,) = await self._send(session, [waiter.asked])
-        except DatabaseGone:
-            raise
-        except Exception as error:
-            if not waiter.future.done():
-                waiter.future.set_exception(error)
+    def _part(self, batch: list[_Waiter[Asked, Told]], error: Exception) -> None:
+        """One that cannot be done must not take the others with it: they are sent again one by one."""
+        if len(batch) <= 1:
+            _fail(batch, error)
         else:
-            if not waiter.future.done():
-                waiter.future.set_result(answer)
+            self._queue.extendleft(reversed(batch))
+            self._alone = len(batch)
 
     async def _more(self) -> bool:
         if self._queue:
@@ -129,24 +119,26 @@ class _Lane(Generic[Asked, Told]):
 
     def _take(self) -> list[_Waiter[Asked, Told]]:
         batch: list[_Waiter[Asked, Told]] = []
-        while self._queue and len(batch) < MAX_BATCH:
+        most = 1 if self._alone else MAX_BATCH
+        while self._queue and len(batch) < most:
             if batch and not self._joins(batch[0].asked, self._queue[0].asked):
                 break
             waiter = self._queue.popleft()
+            self._alone = max(0, self._alone - 1)
             if not waiter.future.done():
                 batch.append(waiter)
         return batch
 
-    def _fail(self, batch: list[_Waiter[Asked, Told]], error: Exception | None) -> None:
-        """Tell everybody: each waiter of a batch whose fate is unknown asks again by the same attempt id."""
-        for waiter in (*batch, *self._queue):
-            if waiter.future.done():
-                continue
-            if error is None:
-                waiter.future.cancel()
-            else:
-                waiter.future.set_exception(error)
-        self._queue.clear()
+
+def _fail(waiters: "Sequence[_Waiter[Asked, Told]]", error: Exception | None) -> None:
+    """Each may ask again by the same attempt id, whatever became of it. None: the process is ending."""
+    for waiter in waiters:
+        if waiter.future.done():
+            continue
+        if error is None:
+            waiter.future.cancel()
+        else:
+            waiter.future.set_exception(error)
 
 
 class Reservations:

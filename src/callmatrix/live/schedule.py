@@ -13,7 +13,7 @@ from callmatrix.core.geo import zone
 from callmatrix.core.pricing import daily_rent
 from callmatrix.live import sweeps
 from callmatrix.live.app import App
-from callmatrix.store import books, catalog, housekeeping, jobs
+from callmatrix.store import books, housekeeping, jobs, scheduled
 from callmatrix.store.db import DatabaseGone, Transaction
 from callmatrix.store.jobs import Job
 
@@ -41,7 +41,7 @@ async def run(app: App) -> None:
 async def tick(app: App, *, now: datetime) -> None:
     """Everything due at this instant; done twice, it changes nothing the second time."""
     async with app.db.transaction() as tx:
-        await catalog.apply_due(tx, now=now)
+        await scheduled.apply_due(tx, now=now)
         for account in app.catalog.accounts():
             await _queue_rent(app, tx, account, now)
         await housekeeping.forget(tx, callbacks_before=now - KEEP_CALLBACKS, jobs_before=now - KEEP_JOBS)

@@ -74,8 +74,9 @@ async def _settlements(app: App) -> None:
 async def _expired(app: App) -> None:
     """Reservations whose attempt cannot live any more."""
     now = app.world.now()
-    for account_id in await reservations.accounts_with_expired(app.db, now=now):
-        await reservations.sweep_expired(app.db, account_id, now=now)
+    async with app.db.session() as tx:
+        for account_id in await reservations.accounts_with_expired(tx, now=now):
+            await reservations.sweep_expired(tx, account_id, now=now)
 
 
 async def _questions(app: App) -> None:

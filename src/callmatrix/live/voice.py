@@ -9,7 +9,7 @@ from callmatrix.core.call import events
 from callmatrix.core.call.commands import CarrierOrder
 from callmatrix.core.call.value import Call
 from callmatrix.core.campaign import assignment_at, choose_campaign
-from callmatrix.core.ids import CallId
+from callmatrix.core.ids import CallId, CampaignId
 from callmatrix.dialects.carriers.render import failsafe, render, unknown_number
 from callmatrix.dialects.carriers.twiml import (
     Params,
@@ -102,9 +102,10 @@ async def callback(
     app: App, wired: Wired, callback: Callback, params: Params, *, at: datetime, failed_safe: bool = False
 ) -> bytes:
     """The carrier reports of a call; the reply is what the carrier does next, or empty."""
-    event = parse_callback(wired.dialect, callback, params, at=at, draw=app.world.draw())
-    if event is None:
+    parsed = parse_callback(wired.dialect, callback, params, at=at, draw=app.world.draw())
+    if parsed is None:
         return b""
+    event: events.Event = parsed
     if failed_safe and callback.kind in ANSWERED_KINDS:
         event = _after_failsafe(event, callback.kind)
     key = f"{callback.kind}/{callback.key}"
@@ -156,7 +157,9 @@ def _renderer(wired: Wired) -> calls.Respond:
     return respond
 
 
-async def _previous_call_at(app: App, wired: Wired, campaign_id: str, caller: str | None) -> datetime | None:
+async def _previous_call_at(
+    app: App, wired: Wired, campaign_id: CampaignId, caller: str | None
+) -> datetime | None:
     if caller is None:
         return None
     async with app.db.session() as tx:

@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 
 from callmatrix.core.call import Call
 from callmatrix.core.call.commands import Enqueue
+from callmatrix.core.call.events import Event
 from callmatrix.core.campaign import (
     Account,
     Buyer,
@@ -20,7 +21,7 @@ from callmatrix.core.campaign import (
     Publisher,
 )
 from callmatrix.core.caps import Claim, Denied, Grant, LateBooking, Owner, Settlement
-from callmatrix.core.documents import decode
+from callmatrix.core.documents import decode, decoder
 from callmatrix.core.ids import AccountId, AttemptId, BuyerId, CallId, CampaignId
 from callmatrix.core.ledger import Posting, Transaction
 from callmatrix.core.money import Money
@@ -206,7 +207,7 @@ class PostgresBackend:
 
     async def sweep(self, *, at: datetime) -> tuple[AttemptId, ...]:
         async with self._db.session() as tx:
-            return await reservations.sweep_expired(tx, self._account_id, now=at)
+            return tuple(sorted(await reservations.sweep_expired(tx, self._account_id, now=at)))
 
     async def rows(self) -> RawRows:
         async with self._db.transaction() as tx:
@@ -230,7 +231,7 @@ class PostgresBackend:
             )
         events: dict[str, list[Any]] = {}
         for row in happened:
-            events.setdefault(row["call_id"], []).append(decode(row["document"], calls.AnyEvent))
+            events.setdefault(row["call_id"], []).append(decoder(Event).decode(row["document"]))
         found = [decode(row["document"], Call) for row in documents]
         return RawRows(
             calls=tuple(CallRow(call=call, events=tuple(events[call.id])) for call in found),

@@ -209,7 +209,7 @@ def _replay(evidence: Evidence) -> dict[str, str]:
             continue
         booked = [one.key for one in transactions.get(row.call.id, ())]
         call, keys = _fold(row, evidence.plan_of(row.call.campaign_id, row.call.plan_version), raised)
-        if call != row.call or keys != booked:
+        if call != row.call or sorted(keys) != sorted(booked):
             broken.setdefault("replay", f"{row.call.id}: {keys} instead of {booked}")
     if raised.lost is not None:
         broken["price"] = raised.lost

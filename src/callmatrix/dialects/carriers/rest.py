@@ -156,8 +156,9 @@ def asked_end(
 ) -> CallEnded | None:
     """The call's end as the carrier's books have it; None while it lives there.
 
-    `attempts` are those ordered, in order. Where the carrier dialled nothing, none of them lived. Else legs are
-    told only where there is exactly one ended leg for each; otherwise nobody can say which was whose, and the call is for a person to review (rule 20).
+    `attempts` are those ordered, in order. Where the carrier dialled nothing, none of them lived. Else legs
+    are told only where there is exactly one ended leg for each; otherwise nobody can say which was whose,
+    and the call is for a person to review (rule 20).
     """
     if isinstance(call, Unknown):
         return CallEnded(at=at, reason="swept", asked=True)
