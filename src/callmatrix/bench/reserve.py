@@ -53,6 +53,8 @@ _BARE: Final = (
 Subject = Literal["ours", "bare", "ended"]
 """`ended`: ours, each reservation settled before the task makes its next one."""
 
+_Key = tuple[Subject, int, bool]
+
 
 class Round(msgspec.Struct, frozen=True, kw_only=True):
     """What a worker is to do: `tasks` of its own, over all offers or, `hot`, over one."""
@@ -71,13 +73,37 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     p99_ms: float
 
 
-def run(*, database_url: str | None = None, rounds: int = ROUNDS, round_s: float = ROUND_S) -> BenchReport:
-    """Measure; about a minute, on an embedded server of its own or on `database_url`, whose reservations of
-    the benchmark's account are deleted afterwards."""
-    with _server(database_url) as dsn, _workers(dsn) as workers:
-        asyncio.run(_prepare(dsn))
-        measured = _measure(workers, rounds=rounds, round_s=round_s)
-        asyncio.run(_clean(dsn))
+def run() -> BenchReport:
+    """Measure; about a minute, on an embedded server of its own."""
+    with tempfile.TemporaryDirectory(prefix="callmatrix-bench-") as folder:
+        data = Path(folder)
+        try:
+            with embedded.start(data) as running:
+                return asyncio.run(_run_migrated(running.dsn))
+        finally:
+            embedded.discard(data)
+
+
+async def _run_migrated(dsn: str) -> BenchReport:
+    db = await connect(dsn)
+    await migrate(db)
+    await db.close()
+    return await run_on(dsn, rounds=ROUNDS, round_s=ROUND_S)
+
+
+async def run_on(database_url: str, *, rounds: int, round_s: float) -> BenchReport:
+    """Measure on a migrated database; what the benchmark wrote there is deleted afterwards."""
+    db = await connect(database_url)
+    await _prepare(db)
+    try:
+        measured = await asyncio.to_thread(_measure, database_url, rounds=rounds, round_s=round_s)
+    finally:
+        await _clean(db)
+        await db.close()
+    return _report(measured, rounds=rounds, round_s=round_s)
+
+
+def _report(measured: dict[_Key, list[Measured]], *, rounds: int, round_s: float) -> BenchReport:
     rates = {key: median(one.per_s for one in many) for key, many in measured.items()}
     slow = {key: median(one.p99_ms for one in many) for key, many in measured.items()}
     figures = {f"{_name(key)}_per_s": round(rate, 1) for key, rate in rates.items()}
@@ -104,9 +130,6 @@ def run(*, database_url: str | None = None, rounds: int = ROUNDS, round_s: float
     )
 
 
-_Key = tuple[Subject, int, bool]
-
-
 def _name(key: _Key) -> str:
     subject, tasks, hot = key
     return f"{subject}_{'hot_' if hot else ''}{tasks}"
@@ -118,7 +141,12 @@ def _ratio(measured: dict[_Key, list[Measured]], *, tasks: int, hot: bool) -> fl
     return round(median(ours.per_s / bare.per_s for ours, bare in pairs), 3)
 
 
-def _measure(
+def _measure(database_url: str, *, rounds: int, round_s: float) -> dict[_Key, list[Measured]]:
+    with _workers(database_url) as workers:
+        return _measure_with(workers, rounds=rounds, round_s=round_s)
+
+
+def _measure_with(
     workers: list[subprocess.Popen[bytes]], *, rounds: int, round_s: float
 ) -> dict[_Key, list[Measured]]:
     subjects: tuple[Subject, ...] = ("ours", "bare")
@@ -161,21 +189,6 @@ def _one_round(workers: list[subprocess.Popen[bytes]], wanted: Round) -> Measure
 
 
 @contextmanager
-def _server(database_url: str | None) -> Iterator[str]:
-    if database_url is not None:
-        yield database_url
-        return
-    with tempfile.TemporaryDirectory(prefix="callmatrix-bench-") as folder:
-        data = Path(folder)
-        try:
-            with embedded.start(data) as running:
-                asyncio.run(_migrate(running.dsn))
-                yield running.dsn
-        finally:
-            embedded.discard(data)
-
-
-@contextmanager
 def _workers(dsn: str) -> Iterator[list[subprocess.Popen[bytes]]]:
     workers = [
         subprocess.Popen(
@@ -193,14 +206,7 @@ def _workers(dsn: str) -> Iterator[list[subprocess.Popen[bytes]]]:
             worker.communicate(timeout=WORKER_WAIT_S)
 
 
-async def _migrate(dsn: str) -> None:
-    db = await connect(dsn)
-    await migrate(db)
-    await db.close()
-
-
-async def _prepare(dsn: str) -> None:
-    db = await connect(dsn)
+async def _prepare(db: Database) -> None:
     owners = {owner for place in range(OFFERS) for owner in _owners(place)}
     limits = Limits(caps=(CountCap(metric="attempt", window="total", limit=LIMIT),), concurrency=LIMIT)
     async with db.transaction() as tx:
@@ -213,15 +219,12 @@ async def _prepare(dsn: str) -> None:
         )
         for owner in sorted(owners, key=owner_key):
             await set_limits(tx, _ACCOUNT, owner, limits, time_zone="UTC", week_starts_on=0, now=_AT)
-    await db.close()
 
 
-async def _clean(dsn: str) -> None:
-    db = await connect(dsn)
+async def _clean(db: Database) -> None:
     async with db.transaction() as tx:
         for table in ("reservation", "cap_window", "cap", "cap_owner", "account"):
             await tx.execute(f"delete from {table} where account_id = $1", _ACCOUNT)
-    await db.close()
 
 
 def _campaign(place: int) -> CampaignId:
