@@ -38,6 +38,7 @@ from callmatrix.core.money import ZERO
 from callmatrix.core.pricing import (
     BidPrice,
     DuplicateRule,
+    MinutePrice,
     PublisherTerms,
     SharePayout,
     Tariff,
@@ -234,6 +235,14 @@ def test_the_payout_held_is_that_of_the_terms_in_force() -> None:
     assert (chosen.revenue_max, chosen.payout_max) == (dollars(40), dollars(10))
 
 
+def test_a_price_by_the_minute_holds_as_much_as_the_time_limit_of_offer_and_campaign_allows() -> None:
+    by_minute = offer("a", price=MinutePrice(rate=dollars(1)), time_limit_s=1_200)
+    for max_call_s, held in ((3_600, 20), (600, 10)):
+        chosen = decide(plan("auction", by_minute, max_call_s=max_call_s), asked()).chosen
+        assert chosen is not None
+        assert chosen.revenue_max == dollars(held)
+
+
 # --- rule 18: duplicates ---------------------------------------------------------------------------------
 
 
@@ -265,10 +274,10 @@ def test_a_duplicate_is_refused_by_the_buyer_who_had_the_caller() -> None:
     assert winner(compiled, asked(looked=Looked(history=(old,)))) == "a"
 
 
-def test_a_duplicate_routed_unpaid_earns_nothing_and_holds_nothing() -> None:
+def test_a_duplicate_routed_unpaid_earns_nothing_holds_nothing_and_needs_no_margin() -> None:
     compiled = plan(
         "auction",
-        offer("a", price=fixed(30)),
+        offer("a", price=fixed(15)),
         publishers=(publisher(fixed(20)),),
         duplicates=DuplicateRule(window_days=30, action="unpaid"),
     )
@@ -305,9 +314,27 @@ def test_a_returning_caller_goes_back_to_the_same_buyer_whatever_others_pay() ->
     assert winner(compiled, asked(looked=closed)) == "b"
 
 
+def test_the_buyer_who_had_the_caller_last_gets_the_caller_back() -> None:
+    compiled = plan(
+        "auction",
+        offer("a", price=fixed(50)),
+        offer("b", buyer="b", price=fixed(5)),
+        duplicates=DuplicateRule(window_days=30, scope="campaign", action="same_buyer"),
+    )
+    later = past(call_id="call_2", connected_at=AT - timedelta(days=1), offer_id="off_b", buyer_id="buy_b")
+    assert winner(compiled, asked(looked=Looked(history=(past(), later)))) == "b"
+    assert winner(compiled, asked(looked=Looked(history=(later, past())))) == "b"
+
+
+def test_a_missing_field_is_told_before_a_duplicate() -> None:
+    rule = DuplicateRule(window_days=30)
+    compiled = plan("auction", offer("a", required_fields=("age",)), duplicates=rule)
+    assert refusals(compiled, asked(looked=Looked(history=(past(),)))) == {"a": "field_missing"}
+
+
 def test_on_the_payout_side_a_duplicate_is_routed_without_payout() -> None:
     rule = DuplicateRule(window_days=30, scope="campaign", action="unpaid")
-    compiled = plan("auction", offer("a"), publishers=(publisher(fixed(8), duplicates=rule),))
+    compiled = plan("auction", offer("a"), publishers=(publisher(fixed(12), duplicates=rule),))
     history = (past(publisher_id=PUBLISHER, paid_at=AT - timedelta(days=1)),)
     chosen = decide(
         compiled, asked(looked=Looked(history=history), facts=facts(publisher_id=PUBLISHER))
@@ -337,6 +364,16 @@ def test_the_first_filter_that_removes_an_offer_is_its_refusal() -> None:
         {"fields": "age"},
         {},
     ]
+
+
+def test_a_text_that_is_no_number_keeps_no_bound() -> None:
+    older, younger = (
+        Leaf(subject="field", name="age", operator=operator, values=("18",))
+        for operator in ("greater", "less")
+    )
+    compiled = plan("auction", offer("older", rule=older), offer("younger", rule=younger))
+    for age, eligible in (("19", ["older"]), ("17.5", ["younger"]), ("18", []), ("old", []), ("", [])):
+        assert order(compiled, asked(facts=facts(fields={"age": age}))) == eligible
 
 
 def test_the_campaigns_geography_refuses_known_other_states_and_lets_unknown_ones_pass() -> None:

@@ -47,7 +47,8 @@ from callmatrix.core.pricing import (
     estimate,
 )
 from callmatrix.core.routing import Given, Looked, Shut, decide, explain, why_not
-from callmatrix.core.rules import AllOf, AnyOf, Held, Leaf, NoneOf
+from callmatrix.core.routing.conditions import Conditions
+from callmatrix.core.rules import AllOf, AnyOf, Facts, Held, Leaf, NoneOf, Rule
 
 # --- laws ------------------------------------------------------------------------------------------------
 
@@ -292,7 +293,7 @@ class Plainly:
     def price(self, offer_id: OfferId) -> int:
         chosen_entry, one = self.entry_and_offer(offer_id)
         standing = standing_price(chosen_entry.price or one.price)
-        return (standing or self.bid(offer_id) or ZERO).micros
+        return (standing if standing is not None else self.bid(offer_id) or ZERO).micros
 
     def possible_winners(self, eligible: list[OfferId]) -> set[OfferId]:
         competing = self.returned(eligible) or eligible
@@ -337,7 +338,15 @@ def tier_order(compiled: CompiledPlan, tier: list[OfferId]) -> list[OfferId]:
     return sorted(tier, key=rank)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=1_000, deadline=None)
+@given(st.lists(RULES, min_size=1, max_size=5), FACTS)
+def test_the_mask_of_conditions_has_the_offers_whose_rule_holds(wanted: list[Rule], known: Facts) -> None:
+    expected = [isinstance(rules.holds(rule, known), Held) for rule in wanted]
+    mask = Conditions(wanted).passing(known)
+    assert mask == sum(1 << place for place, held in enumerate(expected) if held)
+
+
+@settings(max_examples=300, deadline=None)
 @given(questions())
 def test_decisions_agree_with_a_plain_reading_of_the_rules(case: tuple[CompiledPlan, Given]) -> None:
     compiled, question = case
