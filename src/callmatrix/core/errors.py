@@ -28,11 +28,13 @@ REFUSALS: Final[dict[str, tuple[int, str]]] = {
     "not_allowed": (403, "Not allowed"),
     "not_found": (404, "There is no such record"),
     "wrong_method": (405, "This method is not offered here"),
+    "wrong_media_type": (415, "This media type is not read here"),
     "changed_meanwhile": (409, "Somebody changed this record meanwhile"),
     "conflict": (409, "The request conflicts with what is there"),
     "key_reused": (422, "The idempotency key was used for another request"),
     "key_in_use": (409, "A request with this idempotency key is still under way"),
     "too_many_requests": (429, "Too many requests"),
+    "internal": (500, "Something went wrong here"),
     "unavailable": (503, "Temporarily unavailable"),
 }
 

@@ -1,0 +1,504 @@
+"""People and programs: signing in and out, users, one-time links, and API keys."""
+
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Final
+
+import msgspec
+
+from callmatrix.api import auth
+from callmatrix.api.access import Principal, Role, Scope
+from callmatrix.api.config import by_of
+from callmatrix.api.operation import Ask, Operation, Reply
+from callmatrix.api.pages import IdText, Instant, Page
+from callmatrix.api.problems import invalid
+from callmatrix.core.campaign import Buyer, Publisher
+from callmatrix.core.errors import Refused
+from callmatrix.core.ids import AccountId, BuyerId, PublisherId, UserId
+from callmatrix.store import access, attempts, audit, catalog
+from callmatrix.store.access import ApiKey, User
+from callmatrix.store.audit import Act, By
+from callmatrix.store.db import Transaction
+
+SESSION_S: Final = 12 * 3_600
+LINK_S: Final = 7 * 24 * 3_600
+MIN_PASSWORD: Final = 12
+MAX_PASSWORD: Final = 200
+TRIES: Final = 10
+TRIES_BY_ADDRESS: Final = 50
+TRY_WINDOW_S: Final = 900
+FIRST_EMAIL: Final = "admin@localhost"
+
+Email = Annotated[str, msgspec.Meta(min_length=3, max_length=254)]
+Password = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_PASSWORD)]
+NewPassword = Annotated[str, msgspec.Meta(min_length=MIN_PASSWORD, max_length=MAX_PASSWORD)]
+PersonName = Annotated[str, msgspec.Meta(min_length=1, max_length=120)]
+Token = Annotated[str, msgspec.Meta(min_length=20, max_length=200)]
+
+
+class SignIn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who signs in."""
+
+    email: Email
+    password: Password
+
+
+class FirstSignIn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The token of a one-time link, and the password to be."""
+
+    token: Token
+    password: NewPassword
+    email: Email | None = None
+
+
+class ChangePassword(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The password now, and the one to be."""
+
+    password: Password
+    new_password: NewPassword
+
+
+class Me(msgspec.Struct, frozen=True, kw_only=True):
+    """Who is signed in. `csrf_token` goes into `X-CSRF-Token` where a client is no browser on our pages."""
+
+    id: str
+    account_id: str
+    name: str
+    role: Role
+    buyer_id: str | None
+    publisher_id: str | None
+    scopes: tuple[str, ...] | None
+    csrf_token: str
+
+
+class UserBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A person to be. Role `buyer` needs `buyer_id`, role `publisher` needs `publisher_id`."""
+
+    email: Email
+    name: PersonName
+    role: Role
+    buyer_id: IdText | None = None
+    publisher_id: IdText | None = None
+
+
+class UserChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Name, role, scope and status as they shall be; who may less than before is signed out."""
+
+    name: PersonName
+    role: Role
+    status: Annotated[str, msgspec.Meta(pattern="^(active|disabled)$")] = "active"
+    buyer_id: IdText | None = None
+    publisher_id: IdText | None = None
+
+
+class UserLink(msgspec.Struct, frozen=True, kw_only=True):
+    """A person and the link that signs them in once, to choose a password; shown now and never again."""
+
+    user: User
+    link: str
+    expires_at: datetime
+
+
+class KeyBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A key to be: what for, what it may, and until when."""
+
+    name: PersonName
+    scopes: Annotated[tuple[Scope, ...], msgspec.Meta(min_length=1, max_length=4)]
+    expires_at: Instant | None = None
+
+
+class NewKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A key with its secret, shown now and never again."""
+
+    key: ApiKey
+    secret: str
+
+
+class TooManyTries(Refused):
+    """`Refused("too_many_requests")` with the seconds to wait."""
+
+    def __init__(self, retry_after_s: int) -> None:
+        super().__init__("too_many_requests", "Too many tries to sign in; wait a little")
+        self.retry_after_s = retry_after_s
+
+
+async def offer_first_sign_in(
+    tx: Transaction, account_id: AccountId, *, token: str, user_id: UserId, now: datetime
+) -> None:
+    """The first admin of an account without users, and the one-time link (`/first-sign-in?token=…`)."""
+    user = User(
+        id=user_id,
+        account_id=account_id,
+        email=FIRST_EMAIL,
+        name="First admin",
+        role="admin",
+        created_at=now,
+    )
+    kept = await access.add_user(tx, user, by=By(who="system", at=now, note="First start"))
+    await access.make_link(tx, kept, token=token, now=now, expires_at=now + timedelta(seconds=LINK_S))
+
+
+# --- signing in and out --------------------------------------------------------------------------------
+
+
+async def sign_in(ask: Ask) -> Reply:
+    """Compare the password and begin a session."""
+    given = ask.given(SignIn)
+    email = given.email.strip().lower()
+    await _count_try(ask, f"address:{ask.address}", most=TRIES_BY_ADDRESS)
+    await _count_try(ask, f"email:{email}", most=TRIES)
+    async with ask.app.db.transaction() as tx:
+        found = await access.password_of(tx, email)
+    user, hashed = (None, None) if found is None else found
+    right = await auth.is_password(hashed, given.password)
+    if user is None or not right or user.status != "active":
+        raise Refused("not_signed_in", "The e-mail or the password is wrong")
+    async with ask.app.db.transaction() as tx:
+        await attempts.clear(tx, f"email:{email}")
+        return await _begin(ask, tx, user)
+
+
+async def first_sign_in(ask: Ask) -> Reply:
+    """Choose a password by a one-time link, and begin a session."""
+    given = ask.given(FirstSignIn)
+    await _count_try(ask, f"address:{ask.address}", most=TRIES_BY_ADDRESS)
+    hashed = await auth.hash_password(given.password)
+    async with ask.app.db.transaction() as tx:
+        user = await access.use_link(tx, given.token, now=ask.now)
+        if user is None:
+            raise Refused("not_signed_in", "The link was used, is over, or never was; ask for a new one")
+        by = By(who=user.id, at=ask.now, note="One-time link")
+        await access.set_password(tx, user.account_id, user.id, hashed, by=by)
+        return await _begin(ask, tx, user)
+
+
+async def sign_out(ask: Ask) -> Reply:
+    """End the session."""
+    async with ask.app.db.transaction() as tx:
+        await access.end_session(tx, ask.session)
+    return Reply(status=204, headers={"Set-Cookie": _cookie(ask, "", max_age_s=0)})
+
+
+async def read_me(ask: Ask) -> Reply:
+    """Who is signed in."""
+    return Reply(value=_me(ask.who))
+
+
+async def change_password(ask: Ask) -> Reply:
+    """Change one's own password; every other session ends."""
+    given, who = ask.given(ChangePassword), ask.who
+    if who.user_id is None:
+        raise Refused("not_allowed", "A key has no password")
+    async with ask.app.db.transaction() as tx:
+        user = await access.get_user(tx, who.account_id, who.user_id)
+    await _count_try(ask, f"email:{user.email}", most=TRIES)
+    async with ask.app.db.transaction() as tx:
+        found = await access.password_of(tx, user.email)
+    if found is None or not await auth.is_password(found[1], given.password):
+        raise invalid("password", "It is not the password of now", "Send the one that you signed in with")
+    hashed = await auth.hash_password(given.new_password)
+    async with ask.app.db.transaction() as tx:
+        await access.set_password(tx, who.account_id, who.user_id, hashed, by=by_of(ask))
+        await attempts.clear(tx, f"email:{user.email}")
+        return await _begin(ask, tx, user)
+
+
+async def _count_try(ask: Ask, subject: str, *, most: int) -> None:
+    """One more try, counted also where it fails; `TooManyTries` past the most."""
+    async with ask.app.db.transaction() as tx:
+        count = await attempts.count(tx, subject, now=ask.now, window_s=TRY_WINDOW_S)
+    if count > most:
+        raise TooManyTries(TRY_WINDOW_S)
+
+
+async def _begin(ask: Ask, tx: Transaction, user: User) -> Reply:
+    token, csrf = ask.app.world.token(), ask.app.world.token()
+    expires_at = ask.now + timedelta(seconds=SESSION_S)
+    await access.begin_session(tx, user, token=token, csrf=csrf, now=ask.now, expires_at=expires_at)
+    act = Act(what="sign_in", kind="user", target_id=user.id)
+    await audit.record(tx, user.account_id, act, by=By(who=user.id, at=ask.now))
+    cookie = _cookie(ask, token, max_age_s=SESSION_S)
+    return Reply(value=_me(auth.principal_of(user, csrf=csrf)), headers={"Set-Cookie": cookie})
+
+
+def _cookie(ask: Ask, token: str, *, max_age_s: int) -> str:
+    secure = "; Secure" if ask.app.settings.public_url.startswith("https://") else ""
+    return f"{auth.COOKIE}={token}; Path=/; HttpOnly; SameSite=Lax; Max-Age={max_age_s}{secure}"
+
+
+def _me(who: Principal) -> Me:
+    return Me(
+        id=who.id,
+        account_id=who.account_id,
+        name=who.name,
+        role=who.role,
+        buyer_id=who.buyer_id,
+        publisher_id=who.publisher_id,
+        scopes=None if who.scopes is None else tuple(sorted(who.scopes)),
+        csrf_token=who.csrf,
+    )
+
+
+# --- users and keys ------------------------------------------------------------------------------------
+
+
+async def list_users(ask: Ask) -> Reply:
+    """Everybody who may sign in."""
+    async with ask.app.db.transaction() as tx:
+        found = await access.users(tx, ask.who.account_id)
+    return Reply(value=Page(items=found))
+
+
+async def create_user(ask: Ask) -> Reply:
+    """A new person, with the link by which they choose a password."""
+    given = ask.given(UserBody)
+    user = User(
+        id=UserId(ask.app.world.new_id("usr")),
+        account_id=ask.who.account_id,
+        email=given.email,
+        name=given.name,
+        role=given.role,
+        buyer_id=None if given.buyer_id is None else BuyerId(given.buyer_id),
+        publisher_id=None if given.publisher_id is None else PublisherId(given.publisher_id),
+        created_at=ask.now,
+    )
+    async with ask.app.db.transaction() as tx:
+        await _refuse_unknown_scope(tx, user)
+        kept = await access.add_user(tx, user, by=by_of(ask))
+        return await _linked(ask, tx, kept)
+
+
+async def create_link(ask: Ask) -> Reply:
+    """A new one-time link, for a forgotten password; links made before are void."""
+    async with ask.app.db.transaction() as tx:
+        user = await access.get_user(tx, ask.who.account_id, UserId(ask.path["id"]))
+        act = Act(what="link", kind="user", target_id=user.id)
+        await audit.record(tx, ask.who.account_id, act, by=by_of(ask))
+        return await _linked(ask, tx, user)
+
+
+async def _linked(ask: Ask, tx: Transaction, user: User) -> Reply:
+    token = ask.app.world.token()
+    expires_at = ask.now + timedelta(seconds=LINK_S)
+    await access.make_link(tx, user, token=token, now=ask.now, expires_at=expires_at)
+    link = f"{ask.app.settings.public_url}/first-sign-in?token={token}"
+    return Reply(value=UserLink(user=user, link=link, expires_at=expires_at), status=201)
+
+
+async def read_user(ask: Ask) -> Reply:
+    """One person."""
+    async with ask.app.db.transaction() as tx:
+        return Reply(value=await access.get_user(tx, ask.who.account_id, UserId(ask.path["id"])))
+
+
+async def change_user(ask: Ask) -> Reply:
+    """Change what a person is called and may."""
+    given = ask.given(UserChange)
+    async with ask.app.db.transaction() as tx:
+        before = await access.get_user(tx, ask.who.account_id, UserId(ask.path["id"]))
+        changes: dict[str, Any] = msgspec.structs.asdict(given)
+        user = msgspec.structs.replace(before, **changes)
+        await _refuse_unknown_scope(tx, user)
+        return Reply(value=await access.change_user(tx, user, by=by_of(ask)))
+
+
+async def _refuse_unknown_scope(tx: Transaction, user: User) -> None:
+    if user.buyer_id is not None:
+        await catalog.get(tx, user.account_id, Buyer, user.buyer_id)
+    if user.publisher_id is not None:
+        await catalog.get(tx, user.account_id, Publisher, user.publisher_id)
+
+
+async def list_keys(ask: Ask) -> Reply:
+    """Every key, revoked ones too."""
+    async with ask.app.db.transaction() as tx:
+        return Reply(value=Page(items=await access.keys(tx, ask.who.account_id)))
+
+
+async def create_key(ask: Ask) -> Reply:
+    """A new key, its secret shown once."""
+    given = ask.given(KeyBody)
+    if given.expires_at is not None and given.expires_at <= ask.now:
+        raise invalid("expires_at", "It is past", "Send a later instant, or none")
+    secret = auth.KEY_PREFIX + ask.app.world.token()
+    key = ApiKey(
+        id=ask.app.world.new_id("key"),
+        account_id=ask.who.account_id,
+        name=given.name,
+        prefix="",
+        scopes=tuple(dict.fromkeys(given.scopes)),
+        created_by=ask.who.id,
+        created_at=ask.now,
+        expires_at=given.expires_at,
+    )
+    async with ask.app.db.transaction() as tx:
+        kept = await access.add_key(tx, key, token=secret, by=by_of(ask))
+    return Reply(value=NewKey(key=kept, secret=secret), status=201)
+
+
+async def revoke_key(ask: Ask) -> Reply:
+    """The key opens nothing any more."""
+    async with ask.app.db.transaction() as tx:
+        await access.revoke_key(tx, ask.who.account_id, ask.path["id"], by=by_of(ask))
+    return Reply(status=204)
+
+
+_TAG: Final = "sign-in"
+
+SIGN_IN: Final = (
+    Operation(
+        method="POST",
+        path="/api/sign-in",
+        name="sign_in",
+        tag=_TAG,
+        summary="Sign in with e-mail and password",
+        permission="public",
+        body=SignIn,
+        returns=Me,
+        example={"email": "person@example.com", "password": "a long password of one's own"},
+        refusals=("not_signed_in", "not_allowed", "too_many_requests"),
+        run=sign_in,
+    ),
+    Operation(
+        method="POST",
+        path="/api/first-sign-in",
+        name="first_sign_in",
+        tag=_TAG,
+        summary="Choose a password by a one-time link",
+        permission="public",
+        body=FirstSignIn,
+        returns=Me,
+        example={"token": "the token of the link", "password": "a long password of one's own"},
+        refusals=("not_signed_in", "not_allowed", "too_many_requests"),
+        run=first_sign_in,
+    ),
+    Operation(
+        method="POST",
+        path="/api/sign-out",
+        name="sign_out",
+        tag=_TAG,
+        summary="End the session",
+        permission="self",
+        status=204,
+        run=sign_out,
+    ),
+    Operation(
+        method="GET",
+        path="/api/me",
+        name="read_me",
+        tag=_TAG,
+        summary="Who is signed in",
+        permission="self",
+        returns=Me,
+        run=read_me,
+    ),
+    Operation(
+        method="POST",
+        path="/api/me/password",
+        name="change_password",
+        tag=_TAG,
+        summary="Change one's own password",
+        permission="self",
+        body=ChangePassword,
+        returns=Me,
+        example={"password": "the one of now", "new_password": "a longer one of one's own"},
+        refusals=("too_many_requests",),
+        run=change_password,
+    ),
+)
+
+OPERATIONS: Final = (
+    Operation(
+        method="GET",
+        path="/api/users",
+        name="list_users",
+        tag="users and keys",
+        summary="Everybody who may sign in",
+        permission="administer",
+        returns=Page[User],
+        run=list_users,
+    ),
+    Operation(
+        method="POST",
+        path="/api/users",
+        name="create_user",
+        tag="users and keys",
+        summary="A new person, with the one-time link to choose a password",
+        permission="administer",
+        body=UserBody,
+        returns=UserLink,
+        status=201,
+        example=UserBody(email="analyst@example.com", name="An analyst", role="analyst"),
+        secret=True,
+        refusals=("conflict", "not_found"),
+        run=create_user,
+    ),
+    Operation(
+        method="GET",
+        path="/api/users/{id}",
+        name="read_user",
+        tag="users and keys",
+        summary="One person",
+        permission="administer",
+        returns=User,
+        run=read_user,
+    ),
+    Operation(
+        method="PUT",
+        path="/api/users/{id}",
+        name="change_user",
+        tag="users and keys",
+        summary="Change name, role, scope and status",
+        permission="administer",
+        body=UserChange,
+        returns=User,
+        example=UserChange(name="A manager", role="manager"),
+        refusals=("conflict",),
+        run=change_user,
+    ),
+    Operation(
+        method="POST",
+        path="/api/users/{id}/link",
+        name="create_user_link",
+        tag="users and keys",
+        summary="A new one-time link, for a forgotten password",
+        permission="administer",
+        returns=UserLink,
+        status=201,
+        secret=True,
+        run=create_link,
+    ),
+    Operation(
+        method="GET",
+        path="/api/keys",
+        name="list_keys",
+        tag="users and keys",
+        summary="API keys, newest first",
+        permission="administer",
+        returns=Page[ApiKey],
+        run=list_keys,
+    ),
+    Operation(
+        method="POST",
+        path="/api/keys",
+        name="create_key",
+        tag="users and keys",
+        summary="A new API key, its secret shown once",
+        permission="administer",
+        body=KeyBody,
+        returns=NewKey,
+        status=201,
+        example=KeyBody(name="Nightly export", scopes=("read",)),
+        secret=True,
+        run=create_key,
+    ),
+    Operation(
+        method="DELETE",
+        path="/api/keys/{id}",
+        name="revoke_key",
+        tag="users and keys",
+        summary="The key opens nothing any more",
+        permission="administer",
+        status=204,
+        run=revoke_key,
+    ),
+)
