@@ -21,7 +21,7 @@ from callmatrix.core.ids import AccountId, CampaignId
 from callmatrix.core.plan import PlanDocument, compile_plan
 from callmatrix.store import plans
 from callmatrix.store.db import Transaction
-from callmatrix.store.kinds import Config
+from callmatrix.store.kinds import Config, read
 
 MAX_IN_LOOP: Final = 100
 """Plans of more offers are checked in a thread, so that the calls of this process go on."""
@@ -88,6 +88,35 @@ async def touched(
             assert_never(document)
     rows = await tx.fetch(f"select distinct id from ({asked}) t order by 1", account_id, named)
     return tuple(row["id"] for row in rows)
+
+
+async def carriers(
+    tx: Transaction, account_id: AccountId, document: Config
+) -> tuple[tuple[CampaignId, Connection], ...]:
+    """The campaigns that a saved document touches, each with every connection that its calls come over."""
+    match document:
+        case Number():
+            asked = "select to_id from config_reference where account_id = $1 and kind = 'number' and id = $2"
+            named: list[str] = [row[0] for row in await tx.fetch(asked, account_id, document.id)]
+        case Connection():
+            asked = (
+                "select distinct s.to_id from config_reference r join config_reference s"
+                " on s.account_id = $1 and s.kind = 'number' and s.id = r.id and s.to_kind = 'campaign'"
+                " where r.account_id = $1 and r.kind = 'number' and r.to_kind = 'connection' and r.to_id = $2"
+            )
+            named = [row[0] for row in await tx.fetch(asked, account_id, document.id)]
+        case _:
+            named = list(await touched(tx, account_id, document, what="publish"))
+    rows = await tx.fetch(
+        "select distinct r.to_id as campaign_id, c.document from config_reference r"
+        " join config_reference s on s.account_id = $1 and s.kind = 'number' and s.id = r.id"
+        " and s.to_kind = 'connection' join config c on c.account_id = $1 and c.kind = 'connection'"
+        " and c.id = s.to_id where r.account_id = $1 and r.kind = 'number' and r.to_kind = 'campaign'"
+        " and r.to_id = any($2) order by 1",
+        account_id,
+        named,
+    )
+    return tuple((row["campaign_id"], read(row["document"], Connection)) for row in rows)
 
 
 def plan_problems(plan: PlanDocument) -> tuple[Problem, ...]:
