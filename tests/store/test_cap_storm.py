@@ -36,6 +36,7 @@ CONCURRENCY = 40
 ATTEMPTS = {f"off_attempt_{limit}": limit for limit in LIMITS}
 CONVERSIONS = {f"off_conversion_{limit}": limit for limit in LIMITS}
 OFFERS = (*ATTEMPTS, *CONVERSIONS)
+ASKED_FOR = (*OFFERS, *["off_attempt_1000"] * len(OFFERS))
 
 
 async def storm(dsn: str, name: str, acknowledged: Path) -> None:
@@ -68,7 +69,7 @@ def _claim(attempt: AttemptId, chance: Random) -> Claim:
         attempt_id=attempt,
         call_id=CallId(f"call_{attempt}"),
         campaign_id=CAMPAIGN,
-        offer_id=OfferId(chance.choice(OFFERS)),
+        offer_id=OfferId(chance.choice(ASKED_FOR)),
         expires_at=EXPIRES_AT,
     )
 
