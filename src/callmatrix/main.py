@@ -16,7 +16,12 @@ import uvloop
 
 from callmatrix.api.app import build
 from callmatrix.api.hot import Lane
+from callmatrix.api.openapi import document
+from callmatrix.api.operations import OPERATIONS
+from callmatrix.api.people import offer_first_sign_in
 from callmatrix.core import geo
+from callmatrix.core.campaign import Account
+from callmatrix.core.ids import PREFIXES, AccountId, UserId
 from callmatrix.live import jobs, replay, schedule, sweeps
 from callmatrix.live.app import App, Background, RecentCalls
 from callmatrix.live.catalog import open_catalog
@@ -25,7 +30,8 @@ from callmatrix.live.masks import Masks
 from callmatrix.live.outbound import open_outbound
 from callmatrix.live.reservations import Reservations
 from callmatrix.settings import Settings, format_secret_key, parse_secret_key
-from callmatrix.store import embedded
+from callmatrix.store import access, catalog, embedded
+from callmatrix.store.audit import By
 from callmatrix.store.db import connect, pool_connections
 from callmatrix.store.migrate import migrate
 from callmatrix.world import RealWorld, World
@@ -39,7 +45,7 @@ _log = logging.getLogger(__name__)
 
 
 def secret_key(settings: Settings, world: World) -> bytes:
-    """The key that seals connections' secrets: the setting's, or one made once and kept in the data folder."""
+    """The key that seals connections' secrets: the setting's, or one made once, kept in the data folder."""
     if settings.secret_key is not None:
         return settings.secret_key
     path = settings.data / SECRET_KEY_FILE
@@ -206,16 +212,23 @@ async def _serve(settings: Settings, listening: socket.socket) -> None:
 
 
 async def first_start(settings: Settings, *, dsn: str) -> None:
-    """On an empty database: the account, and a link by which its first administrator signs in, once."""
+    """Where nobody can sign in yet: an account if there is none, its first administrator, and a link by
+    which that person signs in, once."""
     world = RealWorld()
     db = await connect(dsn, application_name="callmatrix-first", max_connections=2)
     try:
         async with db.transaction() as tx:
-            if await accounts.any_user(tx):
+            by = By(who="system", at=world.now(), note="first start")
+            account_ids = tuple(await catalog.versions(tx))
+            if not account_ids:
+                account = Account(id=AccountId(world.new_id(PREFIXES["account"])), name="My network")
+                await catalog.create_account(tx, account, by=by)
+                account_ids = (account.id,)
+            if await access.users(tx, account_ids[0]):
                 return
-            account_id = await accounts.ensure(tx, world=world)
             token = world.token()
-            await access.offer_first_sign_in(tx, account_id, token=token, now=world.now())
+            user_id = UserId(world.new_id(PREFIXES["user"]))
+            await offer_first_sign_in(tx, account_ids[0], token=token, user_id=user_id, now=world.now())
         print(f"First sign-in, valid once: {settings.public_url}/first-sign-in?token={token}", flush=True)
     finally:
         await db.close()
@@ -239,4 +252,5 @@ async def migrate_only(settings: Settings) -> tuple[str, ...]:
 
 def openapi(settings: Settings) -> dict[str, object]:
     """The OpenAPI document of this server."""
-    return document(OPERATIONS, server=settings.public_url)
+    described: dict[str, object] = document(OPERATIONS, server=settings.public_url)
+    return described

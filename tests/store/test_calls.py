@@ -178,15 +178,27 @@ async def test_history_has_the_other_calls_of_the_caller_newest_first(db: Databa
     )
 
 
-async def test_the_rotation_is_least_recently_reserved_first(db: Database) -> None:
+async def test_the_rotation_is_least_recently_reserved_first_and_new_offers_join_its_tail(
+    db: Database,
+) -> None:
+    async def rotation(*offers: str) -> tuple[str, ...]:
+        async with db.session() as tx:
+            past = await calls.past_routes(
+                tx,
+                make.ACCOUNT,
+                make.CAMPAIGN,
+                caller=None,
+                apart_from="call_9",
+                rotating=offers,
+                at=AT - timedelta(seconds=1),
+            )
+        return past.rotation
+
+    assert await rotation("off_2", "off_1", "off_3") == ("off_2", "off_1", "off_3")
     first, second, *_ = whole_call()
     await save(db, first, new=True)
     await save(db, second)
-    async with db.session() as tx:
-        past = await calls.past_routes(
-            tx, make.ACCOUNT, make.CAMPAIGN, caller=None, apart_from="call_9", rotation=True
-        )
-    assert past == calls.PastRoutes(rotation=("off_1",), history=())
+    assert await rotation("off_2", "off_1", "off_3") == ("off_2", "off_3", "off_1")
 
 
 async def test_the_ledger_refuses_what_does_not_sum_to_zero_and_any_change(db: Database) -> None:

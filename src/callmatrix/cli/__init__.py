@@ -8,19 +8,31 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from callmatrix import bench, demo, main, sim
-from callmatrix.bench import calls, decide, reserve
+import msgspec
+
+from callmatrix import bench, demo, main
+from callmatrix.bench import decide, reserve
 from callmatrix.cli import call
-from callmatrix.core.documents import encode_text
-from callmatrix.settings import Settings, SettingRefused, read
+from callmatrix.core.documents import encode, encode_text
+from callmatrix.core.errors import Refused
+from callmatrix.settings import SettingRefused, Settings, read
+from callmatrix.sim import run as simulate
 from callmatrix.store.db import DatabaseGone, DatabaseUnfit
 from callmatrix.store.embedded import ServerNotStarted
 from callmatrix.store.migrate import MigrationRefused
 
 EXIT_REFUSED: Final = 2
 EXIT_BROKEN_PROMISE: Final = 1
+REFUSED: Final = (
+    SettingRefused,
+    ServerNotStarted,
+    DatabaseGone,
+    DatabaseUnfit,
+    MigrationRefused,
+    Refused,
+    OSError,
+)
 BENCHES: Final[dict[str, Callable[[], bench.BenchReport]]] = {
-    "calls": calls.run,
     "decide": decide.run,
     "reserve": reserve.run,
 }
@@ -92,10 +104,14 @@ def run(arguments: Sequence[str]) -> int:
     try:
         command: Callable[[argparse.Namespace, Settings], int] = options.run
         return command(options, read(os.environ))
-    except (SettingRefused, ServerNotStarted, DatabaseGone, DatabaseUnfit, MigrationRefused) as error:
-        print(f"callmatrix: {error}", file=sys.stderr)
-        return EXIT_REFUSED
-    except OSError as error:
+    except (
+        SettingRefused,
+        ServerNotStarted,
+        DatabaseGone,
+        DatabaseUnfit,
+        MigrationRefused,
+        Refused,
+    ) as error:
         print(f"callmatrix: {error}", file=sys.stderr)
         return EXIT_REFUSED
     except KeyboardInterrupt:
@@ -126,8 +142,8 @@ def _demo(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _sim(options: argparse.Namespace, _settings: Settings) -> int:
-    report = sim.million() if options.million else sim.simulate(seed=options.seed, days=options.days)
-    print(encode_text(report) if options.json else sim.in_words(report))
+    report = simulate.million() if options.million else simulate.simulate(options.seed, days=options.days)
+    _show(report, as_json=options.json)
     return 0 if all(report.promises.values()) else EXIT_BROKEN_PROMISE
 
 
@@ -140,8 +156,14 @@ def _call(options: argparse.Namespace, settings: Settings) -> int:
 
 def _bench(options: argparse.Namespace, _settings: Settings) -> int:
     report = BENCHES[options.name]()
-    print(encode_text(report) if options.json else bench.in_words(report))
+    _show(report, as_json=options.json)
     return 0
+
+
+def _show(report: msgspec.Struct, *, as_json: bool) -> None:
+    """One JSON object on one line, or laid out for reading."""
+    text = encode(report)
+    print((text if as_json else msgspec.json.format(text)).decode())
 
 
 def entry() -> None:

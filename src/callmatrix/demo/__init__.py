@@ -15,9 +15,8 @@ import msgspec
 
 from callmatrix import main
 from callmatrix.core.documents import encode_text
-from callmatrix.core.plan import CompiledPlan
 from callmatrix.demo import history, seed, traffic
-from callmatrix.demo.summary import Summary, summary_of
+from callmatrix.demo.summary import Summary, open_ends, summary_of
 from callmatrix.live.app import App
 from callmatrix.settings import Settings
 from callmatrix.sim.network import ACCOUNT, Network
@@ -58,15 +57,14 @@ async def _run(settings: Settings, wanted: Wanted) -> bool:
     secret = _carrier_secret(settings, world)
     async with main.database(settings) as dsn:
         async with main.running(settings, dsn=dsn, world=world, loops=False) as app:
-            fresh = await seed.ensure(
-                app,
-                seeded,
-                at=started_at - timedelta(days=wanted.history_days, hours=1),
-                secret=secret,
-                key=main.secret_key(settings, world),
-            )
-        if fresh and wanted.history_days:
-            await history.make(settings, dsn=dsn, network=seeded, seed=wanted.seed, days=wanted.history_days)
+            key = main.secret_key(settings, world)
+            first_day = started_at - timedelta(days=wanted.history_days + 1)
+            fresh = await seed.ensure(app, seeded, at=first_day, secret=secret, key=key)
+            if fresh and wanted.history_days:
+                await app.catalog.refresh_all()
+                await history.make(
+                    app, seeded, seed=wanted.seed, starts_on=first_day.date(), days=wanted.history_days
+                )
         await main.first_start(settings, dsn=dsn)
         async with _server(settings, dsn=dsn):
             return await _with_server(settings, wanted, seeded, secret, dsn, rest_port)
@@ -113,12 +111,9 @@ async def _report(settings: Settings, *, dsn: str, since: datetime) -> bool:
     async with main.running(settings, dsn=dsn, world=RealWorld(), loops=False) as app:
         await _settled(app)
 
-        async def plan_of(campaign_id: str, version: int) -> CompiledPlan:
-            return await app.catalog.pinned(ACCOUNT, campaign_id, version)
-
-        checked = await promises.check(app.db, ACCOUNT, plan_of=plan_of, now=app.world.now())
-        report = await summary_of(app.db, ACCOUNT, since=since, promises=checked.kept)
-    for broken in checked.broken:
+        found = await promises.counterexamples(app.db, ACCOUNT, now=app.world.now())
+        report = await summary_of(app.db, ACCOUNT, since=since, promises=promises.verdicts(found))
+    for broken in found:
         print(f"broken: {broken.name}: {broken.text}", file=sys.stderr)
     print(encode_text(report), flush=True)
     return all(report.promises.values())
@@ -127,7 +122,7 @@ async def _report(settings: Settings, *, dsn: str, since: datetime) -> bool:
 async def _settled(app: App) -> None:
     for _ in range(int(SETTLE_TIMEOUT_S / POLL_S)):
         async with app.db.session() as tx:
-            if await promises.open_ends(tx, ACCOUNT) == 0:
+            if await open_ends(tx, ACCOUNT) == 0:
                 return
         await asyncio.sleep(POLL_S)
 

@@ -5,7 +5,7 @@ from datetime import datetime
 import msgspec
 
 from callmatrix.core.ids import AccountId
-from callmatrix.store.db import Database
+from callmatrix.store.db import Database, Transaction
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,3 +32,13 @@ async def summary_of(
     return Summary(
         calls=row["calls"], connected=row["connected"], converted=row["converted"], promises=promises
     )
+
+
+async def open_ends(tx: Transaction, account_id: AccountId) -> int:
+    """How many calls are not closed yet, and reservations still held."""
+    count: int = await tx.fetchval(
+        "select (select count(*) from call where account_id = $1 and not closed)"
+        " + (select count(*) from reservation where account_id = $1 and state = 'held')",
+        account_id,
+    )
+    return count

@@ -48,10 +48,27 @@ Respond = Callable[[Call, tuple[CarrierOrder, ...]], bytes]
 class Turn:
     """One webhook (or act) being handled: the call so far and the steps that are not saved yet."""
 
-    __slots__ = ("account_id", "batch", "call", "caller_version", "lease", "new", "plan", "respond")
+    __slots__ = (
+        "account_id",
+        "batch",
+        "call",
+        "caller_version",
+        "failed_safe",
+        "lease",
+        "new",
+        "plan",
+        "respond",
+    )
 
     def __init__(
-        self, call: Call, plan: CompiledPlan, *, new: bool, lease: Lease | None, respond: Respond
+        self,
+        call: Call,
+        plan: CompiledPlan,
+        *,
+        new: bool,
+        lease: Lease | None,
+        respond: Respond,
+        failed_safe: str = "",
     ) -> None:
         self.account_id = call.account_id
         self.call = call
@@ -59,6 +76,7 @@ class Turn:
         self.new = new
         self.lease = lease
         self.respond = respond
+        self.failed_safe = failed_safe
         self.batch: list[Taken] = []
         self.caller_version: int | None = None
 
@@ -81,9 +99,14 @@ async def begin(
     *,
     callback: CallbackKey,
     respond: Respond,
+    failed_safe: str = "",
 ) -> bytes:
-    """A call's first event. A carrier that asks twice gets the first answer."""
-    turn = Turn(call, plan, new=True, lease=lease(callback, app.world.now()), respond=respond)
+    """A call's first event. A carrier that asks twice gets the first answer.
+
+    `failed_safe` is the kind of webhook to which the carrier has got the fail-safe reply, if it has.
+    """
+    own = lease(callback, app.world.now())
+    turn = Turn(call, plan, new=True, lease=own, respond=respond, failed_safe=failed_safe)
     return await drive(app, turn, event)
 
 
@@ -95,10 +118,14 @@ async def receive(
     *,
     callback: CallbackKey,
     respond: Respond,
+    failed_safe: str = "",
 ) -> bytes:
-    """A later event of a call; `Refused("not_found")` where there is no such call."""
+    """A later event of a call; `Refused("not_found")` where there is no such call on that connection."""
     call, plan = await load(app, account_id, call_id)
-    turn = Turn(call, plan, new=False, lease=lease(callback, app.world.now()), respond=respond)
+    if call.connection_id != callback.connection_id:
+        raise Refused("not_found", f"There is no call {call_id}")
+    own = lease(callback, app.world.now())
+    turn = Turn(call, plan, new=False, lease=own, respond=respond, failed_safe=failed_safe)
     return await drive(app, turn, event)
 
 
@@ -208,7 +235,6 @@ async def _save(app: App, turn: Turn, reply: bytes | None) -> SaveResult:
             job_ids=tuple(app.world.new_id("job") for _ in range(jobs)),
         )
     if result == "saved":
-        app.feed.saved()
         app.recent.put(turn.call)
         turn.batch.clear()
         turn.caller_version = None
@@ -302,9 +328,10 @@ def granted(grant: Granted | Denied, *, at: datetime) -> events.Reserved | event
 
 async def _look(app: App, turn: Turn) -> events.Looked:
     call, plan = turn.call, turn.plan
-    rotation = plan.campaign.plan.strategy == "round_robin"
+    rotating = plan.routing.offer_ids if plan.campaign.plan.strategy == "round_robin" else ()
     past = calls.PastRoutes(rotation=(), history=())
-    if rotation or call.caller is not None:
+    at = app.world.now()
+    if rotating or call.caller is not None:
         async with app.db.session() as tx:
             past = await calls.past_routes(
                 tx,
@@ -312,9 +339,9 @@ async def _look(app: App, turn: Turn) -> events.Looked:
                 call.campaign_id,
                 caller=call.caller,
                 apart_from=call.id,
-                rotation=rotation,
+                rotating=rotating,
+                at=at,
             )
-    at = app.world.now()
     world = Looked(shut=app.masks.shut(plan, at), rotation=past.rotation, history=past.history)
     return events.Looked(at=at, draw=app.world.draw(), world=world)
 
@@ -323,6 +350,8 @@ async def _repeated(app: App, turn: Turn) -> bytes:
     """The same callback again: the stored reply, the one in the making, or (its maker died) ours."""
     assert turn.lease is not None
     callback = turn.lease.callback
+    if turn.failed_safe:
+        return await _overtaken(app, turn, callback)
     for _ in range(MAX_REPEAT_POLLS):
         async with app.db.session() as tx:
             stored = await calls.stored_reply(tx, turn.account_id, callback)
@@ -331,17 +360,31 @@ async def _repeated(app: App, turn: Turn) -> bytes:
         if stored.reply is not None:
             return stored.reply
         if stored.lease_until <= app.world.now():
-            return await _resume(app, turn, stored.call_id)
+            own = msgspec.structs.replace(lease(callback, app.world.now()), first=False)
+            async with app.db.session() as tx:
+                taken_over = await calls.take_over(tx, turn.account_id, own, seen=stored.lease_until)
+            if taken_over:
+                return await _resume(app, turn, stored.call_id, own)
         await asyncio.sleep(REPEAT_POLL_S)
     raise Refused("unavailable", "This webhook is still being answered")
 
 
-async def _resume(app: App, turn: Turn, call_id: CallId) -> bytes:
+async def _overtaken(app: App, turn: Turn, callback: CallbackKey) -> bytes:
+    """The webhook was answered, or nearly, but what the carrier heard is the fail-safe reply: whatever our
+    own said is not executed."""
+    async with app.db.session() as tx:
+        stored = await calls.stored_reply(tx, turn.account_id, callback)
+    if stored is not None:
+        failed = events.FailedSafe(at=app.world.now(), asked=turn.failed_safe)
+        await apply(app, turn.account_id, stored.call_id, failed)
+    return b""
+
+
+async def _resume(app: App, turn: Turn, call_id: CallId, own: Lease) -> bytes:
     """The maker of a reply died: go on from the question that the call still has open."""
-    assert turn.lease is not None
+    app.recent.drop(turn.account_id, call_id)
     call, plan = await load(app, turn.account_id, call_id)
-    first_lease = msgspec.structs.replace(turn.lease, first=False)
-    resumed = Turn(call, plan, new=False, lease=first_lease, respond=turn.respond)
+    resumed = Turn(call, plan, new=False, lease=own, respond=turn.respond)
     if call.question is None:
         return turn.respond(call, ())
     event = await _ask(app, resumed, call.question)

@@ -126,7 +126,9 @@ class MemoryBackend:
     async def look(self, call: Call, plan: CompiledPlan, *, at: datetime) -> Looked:
         rotation: tuple[OfferId, ...] = ()
         if plan.campaign.plan.strategy == "round_robin":
-            reserved = self._rotation.get(call.campaign_id, {})
+            reserved = self._rotation.setdefault(call.campaign_id, {})
+            for place, offer_id in enumerate(plan.routing.offer_ids, 1):  # new offers join the tail (rule 6)
+                reserved.setdefault(offer_id, (at, AttemptId(f"{place:06}")))
             rotation = tuple(sorted(reserved, key=reserved.__getitem__))
         history = () if call.caller is None else await self.history(call.caller, apart_from=call.id)
         return Looked(shut=self._shut(plan, at), rotation=rotation, history=history)

@@ -142,7 +142,8 @@ class PostgresBackend:
                 call.campaign_id,
                 caller=call.caller,
                 apart_from=call.id,
-                rotation=plan.campaign.plan.strategy == "round_robin",
+                rotating=plan.routing.offer_ids if plan.campaign.plan.strategy == "round_robin" else (),
+                at=at,
             )
         return Looked(shut=self._masks.shut(plan, at), rotation=past.rotation, history=past.history)
 
@@ -216,8 +217,9 @@ class PostgresBackend:
             )
             happened = await tx.fetch(_EVENT, self._account_id)
             held = await tx.fetch(
+                # One without a call was settled before it was claimed: nothing was ever held.
                 "select attempt_id, state, reserved_at, ended_at, pays_publisher from reservation"
-                " where account_id = $1",
+                " where account_id = $1 and call_id is not null",
                 self._account_id,
             )
             booked = await tx.fetch(

@@ -286,6 +286,21 @@ async def stored_reply(tx: Transaction, account_id: AccountId, callback: Callbac
     return StoredReply(call_id=row["call_id"], lease_until=row["lease_until"], reply=row["reply"])
 
 
+async def take_over(tx: Transaction, account_id: AccountId, lease: Lease, *, seen: datetime) -> bool:
+    """Become the one who answers a callback whose lease, `seen`, has run out; False where another did."""
+    status = await tx.execute(
+        "update callback set lease_until = $5 where account_id = $1 and connection_id = $2"
+        " and carrier_ref = $3 and key = $4 and lease_until = $6 and reply is null",
+        account_id,
+        lease.callback.connection_id,
+        lease.callback.carrier_ref,
+        lease.callback.key,
+        lease.lease_until,
+        seen,
+    )
+    return bool(status == "UPDATE 1")
+
+
 async def history(tx: Transaction, account_id: AccountId, caller: str, *, apart_from: CallId) -> History:
     """A caller's connected calls but one, with the version to settle by."""
     rows = await tx.fetch(
@@ -308,22 +323,52 @@ async def past_routes(
     *,
     caller: str | None,
     apart_from: CallId,
-    rotation: bool,
+    rotating: tuple[OfferId, ...] = (),
+    at: datetime,
 ) -> PastRoutes:
-    """The rotation of a campaign, least recently reserved first, where asked; and the caller's history."""
-    rotated: tuple[OfferId, ...] = ()
-    if rotation:
-        rows = await tx.fetch(
-            "select offer_id from rotation where account_id = $1 and campaign_id = $2"
-            " order by reserved_at, attempt_id",
-            account_id,
-            campaign_id,
-        )
-        rotated = tuple(row["offer_id"] for row in rows)
+    """The caller's history; and, where offers rotate, those from least to most recently reserved.
+
+    An offer that rotates for the first time joins the tail at this instant (rule 6), in the given order.
+    """
+    rotated = await _rotation(tx, account_id, campaign_id, rotating, at=at) if rotating else ()
     if caller is None:
         return PastRoutes(rotation=rotated, history=())
     past = await history(tx, account_id, caller, apart_from=apart_from)
     return PastRoutes(rotation=rotated, history=past.calls)
+
+
+async def _rotation(
+    tx: Transaction,
+    account_id: AccountId,
+    campaign_id: CampaignId,
+    rotating: tuple[OfferId, ...],
+    *,
+    at: datetime,
+) -> tuple[OfferId, ...]:
+    found = await _rotated(tx, account_id, campaign_id)
+    joining = [offer_id for offer_id in rotating if offer_id not in found]
+    if not joining:
+        return found
+    await tx.execute(
+        "insert into rotation (account_id, campaign_id, offer_id, reserved_at, attempt_id)"
+        " select $1, $2, o.id, $4, lpad(o.place::text, 6, '0')"
+        " from unnest($3::text[]) with ordinality as o (id, place) on conflict do nothing",
+        account_id,
+        campaign_id,
+        joining,
+        at,
+    )
+    return await _rotated(tx, account_id, campaign_id)
+
+
+async def _rotated(tx: Transaction, account_id: AccountId, campaign_id: CampaignId) -> tuple[OfferId, ...]:
+    rows = await tx.fetch(
+        "select offer_id from rotation where account_id = $1 and campaign_id = $2"
+        ' order by reserved_at, attempt_id collate "C"',
+        account_id,
+        campaign_id,
+    )
+    return tuple(row["offer_id"] for row in rows)
 
 
 def _past_call(row: Any) -> PastCall:
