@@ -25,9 +25,11 @@ MAX_BODY_BYTES: Final = 65_536
 MAX_ARRIVALS_AT_ONCE: Final = 200
 # Inside every carrier's patience (some give 5 s).
 DEADLINE_S: Final = 4.5
+BODY_TIMEOUT_S: Final = 4.5
 XML: Final = b"text/xml; charset=utf-8"
 PROBLEM: Final = b"application/problem+json"
 HANG_UP: Final = b"<Response><Hangup/></Response>"
+_READ_HERE: Final = ("application/x-www-form-urlencoded", "application/json")
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -49,9 +51,10 @@ class Counters(msgspec.Struct):
 class Lane:
     """An ASGI callable for `/voice/…`; everything else goes to `rest`."""
 
-    def __init__(self, app: App, rest: Callable[[Scope, Receive, Send], Awaitable[None]]) -> None:
+    def __init__(self, app: App, rest: Callable[..., Awaitable[None]]) -> None:
         self._app = app
         self._rest = rest
+        self._given_up: set[asyncio.Task[bytes]] = set()
         self.counters = Counters()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -75,6 +78,7 @@ class Lane:
             raise Refused("not_found", f"There is no connection {target.connection_id}")
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         body = await _read(receive, headers)
+        _check_media_type(headers.get("content-type", ""), body)
         form = parse_body(body, headers.get("content-type", ""))
         now = self._app.world.now()
         url = signed_url(wired.connection, scope["path"], scope["query_string"].decode("latin-1"))
@@ -94,28 +98,48 @@ class Lane:
     async def _decide(
         self, wired: Wired, target: Callback | Page, path: str, form: Form, now: datetime
     ) -> tuple[int, bytes, bytes]:
-        arrives = isinstance(target, Page) and target.kind == "arrival"
-        if isinstance(target, Page) and target.kind == "fallback":
-            return 200, XML, failsafe(wired.connection)
+        arrives = isinstance(target, Page) and target.kind in ("arrival", "fallback")
         if arrives and self.counters.arrivals_now >= MAX_ARRIVALS_AT_ONCE:
             self.counters.shed += 1
             return 200, XML, failsafe(wired.connection)
         self.counters.arrivals_now += arrives
         try:
-            async with asyncio.timeout(DEADLINE_S):
-                return 200, XML, await voice.told(self._app, wired, target, form.params, at=now)
-        except DatabaseGone:
-            await self._keep(wired, path, form, now)
+            return 200, XML, await self._told(wired, target, form, now)
+        except DatabaseGone as error:
+            _log.warning("the database is gone at %s: %s", path, error)
         except TimeoutError:
             _log.error("no reply to %s in %s s", path, DEADLINE_S)
-        except Refused:
-            raise
+        except Refused as refused:
+            if refused.code != "unavailable":
+                raise
+            _log.error("no reply to %s: %s", path, refused)
         except Exception:  # a bug of ours must not cost the caller the call
             _log.exception("failed at %s", path)
         finally:
             self.counters.arrivals_now -= arrives
+        await self._keep(wired, path, form, now)
         self.counters.failed_safe += 1
         return 200, XML, _safe_reply(wired, target)
+
+    async def _told(self, wired: Wired, target: Callback | Page, form: Form, now: datetime) -> bytes:
+        """The reply; `TimeoutError` at the deadline. What is given up then is not waited for: to give up a
+        statement of a database that hangs takes its time, too."""
+        telling = asyncio.create_task(voice.told(self._app, wired, target, form.params, at=now))
+        try:
+            done, _ = await asyncio.wait((telling,), timeout=DEADLINE_S)
+            if not done:
+                raise TimeoutError
+            return telling.result()
+        finally:
+            if not telling.done():
+                self._given_up.add(telling)
+                telling.add_done_callback(self._over)
+                telling.cancel()
+
+    def _over(self, telling: "asyncio.Task[bytes]") -> None:
+        self._given_up.discard(telling)
+        if not telling.cancelled() and telling.exception() is not None:
+            _log.warning("a webhook that was given up ended with %r", telling.exception())
 
     async def _keep(self, wired: Wired, path: str, form: Form, now: datetime) -> None:
         webhook = spool.Spooled(
@@ -140,11 +164,25 @@ def _safe_reply(wired: Wired, target: Callback | Page) -> bytes:
     return failsafe(wired.connection)
 
 
+def _check_media_type(content_type: str, body: bytes) -> None:
+    media_type = content_type.partition(";")[0].strip().lower()
+    if media_type not in _READ_HERE and (media_type or body):
+        raise Refused("wrong_media_type", f"A webhook is {' or '.join(_READ_HERE)}")
+
+
 async def _read(receive: Receive, headers: dict[str, str]) -> bytes:
     length = headers.get("content-length", "0")
     if not length.isascii() or not length.isdigit() or int(length[:12]) > MAX_BODY_BYTES:
         raise Refused("too_large", f"A webhook has at most {MAX_BODY_BYTES} bytes")
-    body = b""
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            return await _read_all(receive)
+    except TimeoutError:
+        raise Refused("malformed", f"The body did not come within {BODY_TIMEOUT_S} s") from None
+
+
+async def _read_all(receive: Receive) -> bytes:
+    body = bytearray()
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
@@ -153,7 +191,7 @@ async def _read(receive: Receive, headers: dict[str, str]) -> bytes:
         if len(body) > MAX_BODY_BYTES:
             raise Refused("too_large", f"A webhook has at most {MAX_BODY_BYTES} bytes")
         if not message.get("more_body", False):
-            return body
+            return bytes(body)
 
 
 def _problem(refused: Refused) -> tuple[int, bytes, bytes]:

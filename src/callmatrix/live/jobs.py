@@ -24,6 +24,9 @@ async def work(app: App, kinds: Mapping[str, Run]) -> None:
             busy = await run_due(app, kinds)
         except DatabaseGone:
             busy = 0
+        except Exception:  # the worker outlives whatever it meets
+            _log.exception("jobs could not be run")
+            busy = 0
         if not busy:
             await asyncio.sleep(IDLE_S)
 

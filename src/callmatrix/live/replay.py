@@ -24,8 +24,8 @@ async def run(app: App) -> None:
             await replay(app)
         except DatabaseGone:
             pass
-        except OSError:
-            _log.exception("the spool cannot be read")
+        except Exception:  # the next round starts anew
+            _log.exception("the spool cannot be told")
         await asyncio.sleep(EVERY_S)
 
 
@@ -53,8 +53,14 @@ async def _tell(app: App, path: Path) -> bool:
             raise Refused("not_found", f"nobody answers {webhook.path} any more")
         # The same way as at first, except that the caller has heard the fail-safe reply.
         await voice.told(app, wired, target, webhook.params, at=webhook.at, failed_safe=True)
+    except DatabaseGone:
+        raise
     except (Refused, msgspec.MsgspecError) as error:
         _log.error("a kept webhook cannot be told (%s): %s", path.name, error)
+        await asyncio.to_thread(taken.set_aside)
+        return False
+    except Exception:  # a bug: one webhook must not keep the others from being told
+        _log.exception("a kept webhook cannot be told (%s)", path.name)
         await asyncio.to_thread(taken.set_aside)
         return False
     else:

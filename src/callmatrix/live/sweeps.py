@@ -2,9 +2,12 @@
 
 import asyncio
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Final
 
+from callmatrix.core.call.legs import ASK_CARRIER
 from callmatrix.core.call.value import Call
 from callmatrix.core.campaign import MAX_CALL_S
 from callmatrix.core.errors import Refused
@@ -23,7 +26,7 @@ from callmatrix.live import calls
 from callmatrix.live.app import App
 from callmatrix.live.catalog import Wired
 from callmatrix.live.outbound import exchange
-from callmatrix.store import reservations, sweeps
+from callmatrix.store import jobs, reservations, sweeps
 from callmatrix.store.db import DatabaseGone
 from callmatrix.store.jobs import Job
 
@@ -68,7 +71,8 @@ async def _settlements(app: App) -> None:
     async with app.db.session() as tx:
         found = await sweeps.unperformed_settlements(tx, before=before)
     for account_id, settlement in found:
-        await app.reservations.settle(account_id, settlement)
+        with _alone("settlement", settlement.attempt_id):
+            await app.reservations.settle(account_id, settlement)
 
 
 async def _expired(app: App) -> None:
@@ -85,16 +89,37 @@ async def _questions(app: App) -> None:
     async with app.db.session() as tx:
         found = await sweeps.waiting_calls(tx, before=before)
     for account_id, call_id in found:
-        await calls.finish_question(app, account_id, call_id)
+        with _alone("question", call_id):
+            await calls.finish_question(app, account_id, call_id)
 
 
 async def _silent(app: App) -> None:
-    """Calls of which nothing was heard for long: ask the carrier."""
-    before = app.world.now() - timedelta(seconds=SILENT_S)
-    async with app.db.session() as tx:
-        found = await sweeps.silent_calls(tx, before=before)
-    for account_id, call_id in found:
-        await ask_carrier(app, account_id, call_id)
+    """Calls of which nothing was heard for long: a job asks the carrier, since that may take its time."""
+    now = app.world.now()
+    async with app.db.transaction() as tx:
+        for account_id, call_id in await sweeps.silent_calls(tx, before=now - timedelta(seconds=SILENT_S)):
+            await jobs.enqueue(
+                tx,
+                account_id,
+                id=app.world.new_id("job"),
+                kind=ASK_CARRIER,
+                dedupe_key=f"{ASK_CARRIER}/{call_id}/{now.isoformat()}",
+                payload={"call_id": call_id},
+                run_at=now,
+                now=now,
+            )
+            await sweeps.heard_of(tx, account_id, call_id, now=now)
+
+
+@contextmanager
+def _alone(what: str, name: str) -> Iterator[None]:
+    """One that cannot be done must not keep the others from it; a lost database concerns all of them."""
+    try:
+        yield
+    except DatabaseGone:
+        raise
+    except Exception:
+        _log.exception("a sweep failed at %s %s", what, name)
 
 
 async def ask_carrier_job(app: App, job: Job) -> None:

@@ -28,6 +28,8 @@ from callmatrix.store.calls import CallbackKey
 
 # Kinds whose reply the carrier executes; every other callback only tells us something.
 ANSWERED_KINDS: Final = frozenset(("gather", "dial", "whisper", "accept", "record"))
+# Of these the reply is for the caller, so that a fail-safe reply is the caller's end of the call with us.
+CALLER_KINDS: Final = frozenset(("gather", "dial", "record"))
 ARRIVAL_KEY: Final = "arrival"
 
 
@@ -49,12 +51,19 @@ async def told(
             return await callback(app, wired, target, params, at=at, failed_safe=failed_safe)
         case Page(kind="status"):
             return await status(app, wired, params, at=at)
+        case Page(kind="fallback"):
+            # Our first reply could not be had: the call must be known all the same.
+            await arrive(app, wired, params, at=at, failed_safe="fallback")
+            return failsafe(wired.connection)
         case Page():
-            return await arrive(app, wired, params, at=at, failed_safe=failed_safe)
+            return await arrive(app, wired, params, at=at, failed_safe="arrival" if failed_safe else "")
 
 
-async def arrive(app: App, wired: Wired, params: Params, *, at: datetime, failed_safe: bool = False) -> bytes:
-    """A call comes in: find its number, campaign and plan, and take the first step."""
+async def arrive(app: App, wired: Wired, params: Params, *, at: datetime, failed_safe: str = "") -> bytes:
+    """A call comes in: find its number, campaign and plan, and take the first step.
+
+    `failed_safe` is the kind of webhook to which the carrier gets the fail-safe reply, if it does.
+    """
     arrival = parse_arrival(wired.dialect, params)
     number = app.catalog.number(wired.connection.id, arrival.dialed)
     assigned = assignment_at(number, at) if number is not None else None
@@ -84,7 +93,7 @@ async def arrive(app: App, wired: Wired, params: Params, *, at: datetime, failed
         campaign_open=is_open,
         pays_late=assigned.pays,
         tags=number.tags,
-        failed_safe=failed_safe,
+        failed_safe=bool(failed_safe),
     )
     call = Call(
         id=CallId(app.world.new_id("call")),
@@ -95,7 +104,9 @@ async def arrive(app: App, wired: Wired, params: Params, *, at: datetime, failed
     callback = CallbackKey(
         connection_id=wired.connection.id, carrier_ref=arrival.carrier_ref, key=ARRIVAL_KEY
     )
-    return await calls.begin(app, call, plan, event, callback=callback, respond=_renderer(wired))
+    return await calls.begin(
+        app, call, plan, event, callback=callback, respond=_renderer(wired), failed_safe=failed_safe
+    )
 
 
 async def callback(
@@ -106,8 +117,11 @@ async def callback(
     if parsed is None:
         return b""
     event: events.Event = parsed
-    if failed_safe and callback.kind in ANSWERED_KINDS:
-        event = _after_failsafe(event, callback.kind)
+    asked = callback.kind if failed_safe and callback.kind in CALLER_KINDS else ""
+    if asked:
+        event = _after_failsafe(event, asked)
+    elif failed_safe and callback.kind == "accept":
+        return b""  # whatever the buyer pressed, the leg was hung up
     key = f"{callback.kind}/{callback.key}"
     if callback.kind == "leg":
         key = f"{key}/{event.__struct_config__.tag}"
@@ -118,6 +132,7 @@ async def callback(
         event,
         callback=CallbackKey(connection_id=wired.connection.id, carrier_ref=carrier_ref(params), key=key),
         respond=_renderer(wired) if callback.kind in ANSWERED_KINDS else calls.no_reply,
+        failed_safe=asked,
     )
 
 

@@ -12,6 +12,7 @@ from callmatrix.store.db import Transaction
 MAX_BATCH: Final = 50
 MAX_ATTEMPTS: Final = 12
 LEASE_S: Final = 60
+MAX_ERROR_CHARS: Final = 1_000
 FIRST_RETRY_S: Final = 5
 MAX_RETRY_S: Final = 3_600
 
@@ -78,10 +79,10 @@ async def lease(tx: Transaction, *, now: datetime) -> tuple[Job, ...]:
 
 
 async def done(tx: Transaction, job: Job, *, now: datetime) -> None:
-    """The job is finished."""
+    """The job is finished, whoever else has taken it meanwhile."""
     await tx.execute(
         "update job set done_at = $3, leased_until = null, last_error = null"
-        " where account_id = $1 and id = $2",
+        " where account_id = $1 and id = $2 and done_at is null",
         job.account_id,
         job.id,
         now,
@@ -89,16 +90,18 @@ async def done(tx: Transaction, job: Job, *, now: datetime) -> None:
 
 
 async def failed(tx: Transaction, job: Job, *, error: str, now: datetime) -> None:
-    """The job failed: again later, or never after `MAX_ATTEMPTS`."""
+    """The job failed: again later, or never after `MAX_ATTEMPTS`. Whoever was so slow that another took the
+    job has no say in it any more."""
     given_up = job.attempts >= MAX_ATTEMPTS
     await tx.execute(
         "update job set leased_until = null, last_error = $3, run_at = $4, done_at = $5"
-        " where account_id = $1 and id = $2",
+        " where account_id = $1 and id = $2 and attempts = $6 and done_at is null",
         job.account_id,
         job.id,
-        error[:1_000],
+        error[:MAX_ERROR_CHARS].replace("\0", ""),
         now + timedelta(seconds=retry_in_s(job.attempts)),
         now if given_up else None,
+        job.attempts,
     )
 
 
