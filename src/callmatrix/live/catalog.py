@@ -206,6 +206,8 @@ class Catalog:
                             await asyncio.wait_for(heard.wait(), POLL_S)
             except DatabaseGone:
                 _log.warning("the catalog cannot be looked at: calls go by what is known of it")
+            except Exception:  # the next look begins anew
+                _log.exception("the catalog could not be taken over")
             await asyncio.sleep(POLL_S)
 
     async def refresh_all(self) -> None:

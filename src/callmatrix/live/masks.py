@@ -3,16 +3,19 @@
 import asyncio
 import logging
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Final
 
 import msgspec
 
+from callmatrix.core.auction import mask_of
+from callmatrix.core.campaign import Offer
 from callmatrix.core.caps import CapRefusal, Owner
 from callmatrix.core.ids import AccountId, BuyerId, CampaignId, OfferId
 from callmatrix.core.plan import CompiledPlan
-from callmatrix.core.pricing import BidPrice, maximum
+from callmatrix.core.pricing import BidPrice, Price, maximum
 from callmatrix.core.routing import Index, RefusalCode
 from callmatrix.core.routing import Shut as Mask
 from callmatrix.live.catalog import Catalog
@@ -23,12 +26,36 @@ from callmatrix.world import World
 
 REFRESH_S: Final = 1.0
 MAX_RENDERED: Final = 2_000
+LEAST_KEPT: Final = timedelta(milliseconds=50)
+"""So long an offer may stay shut after its reason has ended: thousands of them end all the time."""
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
-# What a call holds only where it converts by its duration (rule 11); `paid` and `payout` are publishers'.
-_BY_CONVERSION: Final = ("conversion", "revenue")
-_BY_PAYMENT: Final = ("paid", "payout")
 
 _log = logging.getLogger(__name__)
+
+
+class _Needs:
+    """What the offers of a plan are sure to need of their owners, worked out when first asked for."""
+
+    def __init__(self, plan: CompiledPlan) -> None:
+        self._plan = plan
+
+    @cached_property
+    def conversion(self) -> int:
+        """Those that convert by their duration: others hold neither conversion nor revenue (rule 11)."""
+        offers = self._plan.routing.offers
+        return mask_of([n for n, offer in enumerate(offers) if offer.converts_on == "duration"])
+
+    @cached_property
+    def money(self) -> int:
+        """Those that are sure to owe something: some are free, and a bid is not known yet."""
+        index = self._plan.routing
+        return mask_of([n for n, price in enumerate(index.prices) if self._costs(price, index.offers[n])])
+
+    def _costs(self, price: Price, offer: Offer) -> bool:
+        if isinstance(price, BidPrice):
+            return bool(price.floor)
+        time_limit_s = min(offer.time_limit_s, self._plan.campaign.max_call_s)
+        return bool(maximum(price, time_limit_s=time_limit_s))
 
 
 class _Rendered(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +65,7 @@ class _Rendered(msgspec.Struct, frozen=True, kw_only=True):
     current: CompiledPlan
     until: datetime
     hours: int
+    needs: _Needs
     documents: tuple[tuple[RefusalCode, int], ...]
     shut: tuple[Mask, ...]
 
@@ -85,7 +113,8 @@ class Masks:
             and at < known.until
         ):
             return known
-        rendered = self._rendered[key] = _render(plan, current, state, hours=hours, at=at)
+        needs = _Needs(plan) if known is None else known.needs
+        rendered = self._rendered[key] = _render(plan, current, state, needs, hours=hours, at=at)
         self._rendered.move_to_end(key)
         if len(self._rendered) > MAX_RENDERED:
             self._rendered.popitem(last=False)
@@ -108,18 +137,26 @@ class Masks:
         self._asked.update(account.id for account in self._catalog.accounts())
         while True:
             asked, self._asked = self._asked, set()
-            for account_id in asked:
-                try:
+            try:
+                for account_id in asked:
                     await self.refresh(account_id)
-                except DatabaseGone:
-                    self._asked |= asked
-                    _log.warning("caps cannot be looked at: reservations decide alone")
-                    break
+            except DatabaseGone:
+                self._asked |= asked
+                _log.warning("caps cannot be looked at: reservations decide alone")
+            except Exception:  # the next look begins anew
+                self._asked |= asked
+                _log.exception("caps could not be taken over")
             await asyncio.sleep(REFRESH_S)
 
 
 def _render(
-    plan: CompiledPlan, current: CompiledPlan, state: tuple[Shut, ...], *, hours: int, at: datetime
+    plan: CompiledPlan,
+    current: CompiledPlan,
+    state: tuple[Shut, ...],
+    needs: _Needs,
+    *,
+    hours: int,
+    at: datetime,
 ) -> _Rendered:
     index = plan.routing
     found: dict[RefusalCode, int] = defaultdict(int)
@@ -130,12 +167,20 @@ def _render(
     for shut in state:
         if shut.until is not None and shut.until <= at:
             continue
-        mask = _owned(index, plan, shut)
+        mask = _owned(index, plan, shut, needs)
         if mask:
             found[shut.code] |= mask
             until = until if shut.until is None else min(until, shut.until)
     masks = tuple(Mask(code=code, mask=f"{mask:x}") for code, mask in sorted(found.items()) if mask)
-    return _Rendered(state=state, current=current, until=until, hours=hours, documents=documents, shut=masks)
+    return _Rendered(
+        state=state,
+        current=current,
+        until=max(until, at + LEAST_KEPT),
+        hours=hours,
+        needs=needs,
+        documents=documents,
+        shut=masks,
+    )
 
 
 def _documents(plan: CompiledPlan, current: CompiledPlan, at: datetime) -> Iterable[tuple[RefusalCode, int]]:
@@ -152,17 +197,21 @@ def _documents(plan: CompiledPlan, current: CompiledPlan, at: datetime) -> Itera
             yield shut.code, int(shut.mask, 16) & gone
 
 
-def _owned(index: Index, plan: CompiledPlan, shut: Shut) -> int:
+def _owned(index: Index, plan: CompiledPlan, shut: Shut, needs: _Needs) -> int:
     """The offers that an owner who refuses shuts. Publishers shut none: what they bring is judged as a
     whole, by the reservation, which may also let it pass unpaid."""
     mask = _of_owner(index, plan, shut.owner)
-    if not mask or not shut.metric:
-        return mask & _costing(index, plan) if mask and shut.code == "no_funds" else mask
-    if shut.metric in _BY_PAYMENT:
-        return 0
-    if shut.metric in _BY_CONVERSION:
-        mask &= _where(index, lambda n: index.offers[n].converts_on == "duration")
-    return mask & _costing(index, plan) if shut.metric == "revenue" else mask
+    if shut.code == "no_funds":
+        return mask & needs.money
+    match shut.metric:
+        case "conversion":
+            return mask & needs.conversion
+        case "revenue":
+            return mask & needs.conversion & needs.money
+        case "paid" | "payout":
+            return 0
+        case _:
+            return mask
 
 
 def _of_owner(index: Index, plan: CompiledPlan, owner: Owner) -> int:
@@ -180,19 +229,3 @@ def _of_owner(index: Index, plan: CompiledPlan, owner: Owner) -> int:
             return index.mask((OfferId(named),)) if campaign_id == plan.campaign.id else 0
         case "publisher" | "publisher_in_campaign":
             return 0
-
-
-def _costing(index: Index, plan: CompiledPlan) -> int:
-    """The offers that are sure to owe something: a free call needs no funds, and a bid is not known yet."""
-
-    def costs(n: int) -> bool:
-        price, offer = index.prices[n], index.offers[n]
-        if isinstance(price, BidPrice):
-            return bool(price.floor)
-        return bool(maximum(price, time_limit_s=min(offer.time_limit_s, plan.campaign.max_call_s)))
-
-    return _where(index, costs)
-
-
-def _where(index: Index, holds: Callable[[int], bool]) -> int:
-    return sum(1 << n for n in range(len(index.offers)) if holds(n))
