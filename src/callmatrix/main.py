@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
+import msgspec
 import uvicorn
 import uvloop
 
@@ -85,6 +86,7 @@ async def running(settings: Settings, *, dsn: str, world: World, loops: bool = T
     db = await connect(dsn, max_connections=pool_connections(settings.processes))
     outbound = open_outbound(allow_loopback=settings.allow_loopback)
     key = secret_key(settings, world)
+    settings = msgspec.structs.replace(settings, secret_key=key)
     async with open_catalog(db, secret_key=key) as catalog, open_feed(db) as feed:
         app = App(
             settings=settings,
@@ -129,6 +131,19 @@ def asgi(app: App) -> Lane:
     return Lane(app, build(app))
 
 
+class _Server(uvicorn.Server):
+    """A server that ends the streams of events first, so that none of them keeps it from stopping."""
+
+    def __init__(self, config: uvicorn.Config, app: App) -> None:
+        super().__init__(config)
+        self._app = app
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop listening and end in an orderly way."""
+        self._app.feed.close()
+        await super().shutdown(sockets)
+
+
 async def serve_one(settings: Settings, *, dsn: str, listening: socket.socket) -> None:
     """One server process on a socket that is bound already, until it is told to stop."""
     async with running(settings, dsn=dsn, world=RealWorld()) as app:
@@ -142,7 +157,7 @@ async def serve_one(settings: Settings, *, dsn: str, listening: socket.socket) -
             server_header=False,
             timeout_graceful_shutdown=GRACE_S,
         )
-        await uvicorn.Server(config).serve(sockets=[listening])
+        await _Server(config, app).serve(sockets=[listening])
 
 
 def listen(settings: Settings) -> socket.socket:

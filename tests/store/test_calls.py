@@ -190,7 +190,7 @@ async def test_the_rotation_is_least_recently_reserved_first_and_new_offers_join
                 caller=None,
                 apart_from="call_9",
                 rotating=offers,
-                at=AT - timedelta(seconds=1),
+                joins_at=AT - timedelta(seconds=1),
             )
         return past.rotation
 

@@ -23,6 +23,7 @@ from callmatrix.core.campaign import (
 from callmatrix.core.documents import from_plain, problem_of, to_plain
 from callmatrix.core.errors import Refused
 from callmatrix.core.ids import PREFIXES
+from callmatrix.live.catalog import check_capabilities
 from callmatrix.store import catalog, lifecycle
 from callmatrix.store.audit import By
 
@@ -371,6 +372,7 @@ def _creator(noun: Noun) -> Run:
         document = with_id(noun, ask.given(noun.body), ask.app.world.new_id(PREFIXES[noun.one]))
         async with ask.app.db.transaction() as tx:
             stored = await catalog.create(tx, ask.who.account_id, document, by=by_of(ask))
+            await check_capabilities(tx, ask.who.account_id, stored.document)
         return record_reply(noun, stored, ask.who, status=201)
 
     return run
@@ -409,6 +411,7 @@ async def _changed(noun: Noun, ask: Ask, document: Any) -> Reply:
         stored = await catalog.change(
             tx, ask.who.account_id, document, by=by_of(ask), expected_revision=ask.revision
         )
+        await check_capabilities(tx, ask.who.account_id, stored.document)
     return record_reply(noun, stored, ask.who)
 
 
@@ -482,6 +485,7 @@ def _act_operation(noun: Noun, act: Act) -> Operation:
                 by=by_of(ask, ask.given(ActBody).note),
                 expected_revision=ask.revision,
             )
+            await check_capabilities(tx, ask.who.account_id, stored.document)
         return record_reply(noun, stored, ask.who)
 
     return Operation(
@@ -512,6 +516,7 @@ def _restore_operation(noun: Noun) -> Operation:
                 by=by_of(ask, given.note),
                 expected_revision=ask.revision,
             )
+            await check_capabilities(tx, ask.who.account_id, stored.document)
         return record_reply(noun, stored, ask.who)
 
     return Operation(

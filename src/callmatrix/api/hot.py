@@ -51,9 +51,18 @@ class Counters(msgspec.Struct):
 class Lane:
     """An ASGI callable for `/voice/…`; everything else goes to `rest`."""
 
-    def __init__(self, app: App, rest: Callable[..., Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        app: App,
+        rest: Callable[..., Awaitable[None]],
+        *,
+        max_arrivals: int = MAX_ARRIVALS_AT_ONCE,
+        deadline_s: float = DEADLINE_S,
+    ) -> None:
         self._app = app
         self._rest = rest
+        self._max_arrivals = max_arrivals
+        self._deadline_s = deadline_s
         self._given_up: set[asyncio.Task[bytes]] = set()
         self.counters = Counters()
 
@@ -99,7 +108,7 @@ class Lane:
         self, wired: Wired, target: Callback | Page, path: str, form: Form, now: datetime
     ) -> tuple[int, bytes, bytes]:
         arrives = isinstance(target, Page) and target.kind in ("arrival", "fallback")
-        if arrives and self.counters.arrivals_now >= MAX_ARRIVALS_AT_ONCE:
+        if arrives and self.counters.arrivals_now >= self._max_arrivals:
             self.counters.shed += 1
             return 200, XML, failsafe(wired.connection)
         self.counters.arrivals_now += arrives
@@ -108,7 +117,7 @@ class Lane:
         except DatabaseGone as error:
             _log.warning("the database is gone at %s: %s", path, error)
         except TimeoutError:
-            _log.error("no reply to %s in %s s", path, DEADLINE_S)
+            _log.error("no reply to %s in %s s", path, self._deadline_s)
         except Refused as refused:
             if refused.code != "unavailable":
                 raise
@@ -126,7 +135,7 @@ class Lane:
         statement of a database that hangs takes its time, too."""
         telling = asyncio.create_task(voice.told(self._app, wired, target, form.params, at=now))
         try:
-            done, _ = await asyncio.wait((telling,), timeout=DEADLINE_S)
+            done, _ = await asyncio.wait((telling,), timeout=self._deadline_s)
             if not done:
                 raise TimeoutError
             return telling.result()

@@ -157,7 +157,7 @@ async def _looked(ask: Ask, plan: CompiledPlan, *, caller: str | None, at: Insta
             plan.campaign.id,
             caller=caller,
             apart_from=CallId(""),
-            rotation=plan.campaign.plan.strategy == "round_robin",
+            rotating=plan.routing.offer_ids if plan.campaign.plan.strategy == "round_robin" else (),
         )
     return Looked(shut=ask.app.masks.shut(plan, at), rotation=past.rotation, history=past.history)
 

@@ -32,12 +32,12 @@ Pattern = Annotated[str, msgspec.Meta(pattern=r"^\+[1-9][0-9]{0,14}$")]
 
 
 class SecretsBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Secrets to keep, by name: `signing` (what webhooks are signed with), `rest` (for REST requests). An
-    empty text removes one. They are sealed and never shown again."""
+    """Secrets to keep, by name: `signing` (what webhooks are signed with), `api` (for the carrier's REST
+    interface, where it differs). An empty text removes one. They are sealed and never shown again."""
 
     secrets: Annotated[
         dict[
-            Annotated[str, msgspec.Meta(pattern="^[a-z_]{1,40}$")],
+            Literal["signing", "api"],
             Annotated[str, msgspec.Meta(max_length=seals.MAX_SECRET)],
         ],
         msgspec.Meta(min_length=1, max_length=seals.MAX_SECRETS),
@@ -100,9 +100,8 @@ async def set_secrets(ask: Ask) -> Reply:
         raise Refused("unavailable", "There is no key to seal secrets with; set CALLMATRIX_SECRET_KEY")
     connection_id = ConnectionId(ask.path["id"])
     async with ask.app.db.transaction() as tx:
-        await seals.set_secrets(
-            tx, ask.who.account_id, connection_id, ask.given(SecretsBody).secrets, key=key, by=by_of(ask)
-        )
+        given = {str(name): secret for name, secret in ask.given(SecretsBody).secrets.items()}
+        await seals.set_secrets(tx, ask.who.account_id, connection_id, given, key=key, by=by_of(ask))
     return await list_secrets(ask)
 
 

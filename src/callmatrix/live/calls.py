@@ -340,7 +340,7 @@ async def _look(app: App, turn: Turn) -> events.Looked:
                 caller=call.caller,
                 apart_from=call.id,
                 rotating=rotating,
-                at=at,
+                joins_at=at,
             )
     world = Looked(shut=app.masks.shut(plan, at), rotation=past.rotation, history=past.history)
     return events.Looked(at=at, draw=app.world.draw(), world=world)

@@ -143,7 +143,7 @@ class PostgresBackend:
                 caller=call.caller,
                 apart_from=call.id,
                 rotating=plan.routing.offer_ids if plan.campaign.plan.strategy == "round_robin" else (),
-                at=at,
+                joins_at=at,
             )
         return Looked(shut=self._masks.shut(plan, at), rotation=past.rotation, history=past.history)
 

@@ -324,13 +324,14 @@ async def past_routes(
     caller: str | None,
     apart_from: CallId,
     rotating: tuple[OfferId, ...] = (),
-    at: datetime,
+    joins_at: datetime | None = None,
 ) -> PastRoutes:
     """The caller's history; and, where offers rotate, those from least to most recently reserved.
 
-    An offer that rotates for the first time joins the tail at this instant (rule 6), in the given order.
+    An offer that rotates for the first time joins the tail (rule 6), in the given order: for good from
+    `joins_at` on; where that is None, nothing is written.
     """
-    rotated = await _rotation(tx, account_id, campaign_id, rotating, at=at) if rotating else ()
+    rotated = await _rotation(tx, account_id, campaign_id, rotating, joins_at) if rotating else ()
     if caller is None:
         return PastRoutes(rotation=rotated, history=())
     past = await history(tx, account_id, caller, apart_from=apart_from)
@@ -342,13 +343,12 @@ async def _rotation(
     account_id: AccountId,
     campaign_id: CampaignId,
     rotating: tuple[OfferId, ...],
-    *,
-    at: datetime,
+    joins_at: datetime | None,
 ) -> tuple[OfferId, ...]:
     found = await _rotated(tx, account_id, campaign_id)
     joining = [offer_id for offer_id in rotating if offer_id not in found]
-    if not joining:
-        return found
+    if not joining or joins_at is None:
+        return (*found, *joining)
     await tx.execute(
         "insert into rotation (account_id, campaign_id, offer_id, reserved_at, attempt_id)"
         " select $1, $2, o.id, $4, lpad(o.place::text, 6, '0')"
@@ -356,7 +356,7 @@ async def _rotation(
         account_id,
         campaign_id,
         joining,
-        at,
+        joins_at,
     )
     return await _rotated(tx, account_id, campaign_id)
 
