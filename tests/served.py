@@ -53,6 +53,9 @@ class SteeredWorld(SeededWorld):
         self.at += timedelta(seconds=seconds)
 
 
+Start = Callable[[], Awaitable["Process"]]
+
+
 class Answer(msgspec.Struct, frozen=True):
     """What a webhook was answered."""
 
@@ -83,7 +86,9 @@ class Process:
         await self.app.background.drain()
         await self.app.reservations.drain()
 
-    async def send(self, path: str, body: bytes, headers: dict[str, str], *, method: str = "POST") -> Answer:
+    async def send(
+        self, path: str, body: bytes | AsyncIterator[bytes], headers: dict[str, str], *, method: str = "POST"
+    ) -> Answer:
         async with self._http.request(method, self.url + path, data=body, headers=headers) as reply:
             return Answer(reply.status, reply.content_type, await reply.read())
 
@@ -211,10 +216,17 @@ async def app_on(db: Database, *, world: SteeredWorld, data: Path) -> AsyncItera
 @asynccontextmanager
 async def process_on(db: Database, *, world: SteeredWorld, data: Path) -> AsyncIterator[Process]:
     """One process that answers on a port of its own."""
-    async with app_on(db, world=world, data=data) as app, aiohttp.ClientSession() as http:
-        lane = Lane(app, _nothing_else)
-        async with answering(lane) as url:
-            yield Process(app, lane, url, http)
+    async with app_on(db, world=world, data=data) as app, lane_of(app) as process:
+        yield process
+
+
+@asynccontextmanager
+async def lane_of(app: App, **bounds: Any) -> AsyncIterator[Process]:
+    """The lane of an app on a port of its own; `bounds` are the lane's, where a test needs its own."""
+    lane = Lane(app, _nothing_else, **bounds)
+    connector = aiohttp.TCPConnector(limit=0)
+    async with answering(lane) as url, aiohttp.ClientSession(connector=connector) as http:
+        yield Process(app, lane, url, http)
 
 
 class _Server(uvicorn.Server):

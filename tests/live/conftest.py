@@ -1,15 +1,13 @@
 """Server processes on the test's database, started when a test asks for them."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
 from callmatrix.store.db import Database
-from served import Process, SteeredWorld, process_on
-
-Start = Callable[[], Awaitable[Process]]
+from served import Process, Start, SteeredWorld, process_on
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from served import (
     Answer,
     Line,
     Process,
+    Start,
     SteeredWorld,
     came_to,
     one,
@@ -29,7 +30,6 @@ from served import (
     save_network,
 )
 
-Start = Callable[[], Awaitable[Process]]
 Told = Callable[[Line], Awaitable[Answer]]
 MAX_LOOKS = 2_000
 ARRIVAL = Page(connection_id=make.CONNECTION, kind="arrival")
