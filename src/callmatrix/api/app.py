@@ -120,7 +120,7 @@ def _pages(app: App) -> list[HTTPRouteHandler]:
         return Response(described_json, media_type="application/json", headers=_HEADERS)
 
     async def docs() -> Response[bytes]:
-        return Response(page, media_type="text/html; charset=utf-8", headers=_PAGE_HEADERS)
+        return Response(page, media_type="text/html", headers=_PAGE_HEADERS)
 
     return [
         HTTPRouteHandler("/openapi.json", http_method=["GET"], name="openapi")(openapi),

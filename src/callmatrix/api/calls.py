@@ -118,7 +118,7 @@ async def list_calls(ask: Ask) -> Reply:
         async with ask.app.db.transaction() as tx:
             shown = [summary_of(row, who) async for row in call_search.every(tx, who.account_id, wanted)]
         headers = {"Content-Disposition": 'attachment; filename="calls.csv"'}
-        return Reply(raw=csv_of(shown), media_type="text/csv; charset=utf-8", headers=headers)
+        return Reply(raw=csv_of(shown), media_type=CSV, headers=headers)
     place = place_of(query.cursor)
     async with ask.app.db.transaction() as tx:
         rows = await call_search.search(
