@@ -158,21 +158,17 @@ class MemoryBackend:
         return known
 
     async def reserve(self, claim: Claim, *, at: datetime) -> Grant:
-        grant: Grant
-        closed = self._closed(claim, at)
-        if closed is not None and claim.attempt_id not in self._reservations:
-            grant = Denied(
-                attempt_id=claim.attempt_id, code=closed, owner=Owner(kind="offer", id=str(claim.offer_id))
-            )
-        else:
-            grant = self._counters.reserve(claim, at)
-        if claim.attempt_id not in self._reservations:
-            held = isinstance(grant, Granted)
-            self._reservations[claim.attempt_id] = _Kept(
-                state="held" if held else "denied",
-                reserved_at=at,
-                ended_at=None if held else at,
-                pays_publisher=grant.pays_publisher if isinstance(grant, Granted) else True,
+        known = self._reservations.get(claim.attempt_id)
+        closed = None if known is not None else self._closed(claim, at)
+        if closed is not None:
+            owner = Owner(kind="offer", id=str(claim.offer_id))
+            return Denied(attempt_id=claim.attempt_id, code=closed, owner=owner)
+        grant = self._counters.reserve(claim, at)
+        if known is None:
+            self._reservations[claim.attempt_id] = (
+                _Kept(state="held", reserved_at=at, pays_publisher=grant.pays_publisher)
+                if isinstance(grant, Granted)
+                else _Kept(state="denied", reserved_at=at, ended_at=at)
             )
         return grant
 

@@ -1,6 +1,6 @@
 """The promises, each checked again from raw rows: never from counters or balances."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -21,9 +21,12 @@ from callmatrix.sim.recount import (
     Configured,
     Held,
     InForce,
+    PlanOf,
     attempts_of,
     by_call,
+    fresh,
     held_of,
+    late_of,
     over_limits,
     overdrawn,
 )
@@ -50,8 +53,6 @@ RAISED_PER_CENT: Final = 125
 RAISED_EVERY: Final = 97
 """One in so many decisions of auctions is decided again with the winner's price raised."""
 
-PlanOf = Callable[[CampaignId, int], CompiledPlan]
-
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """What the promises are judged by: rows, the configurations in force, and the plans calls are pinned to.
@@ -72,7 +73,7 @@ def check(evidence: Evidence) -> dict[str, str]:
     rows, in_force = evidence.rows, InForce(evidence.configured)
     held = held_of(rows)
     account_id = in_force.networks[0].account.id
-    over = over_limits(held, in_force, account_id=account_id)
+    over = over_limits(held, late_of(rows, evidence.plan_of), in_force, account_id=account_id)
     replayed = _replay(evidence)
     found: dict[str, str | None] = {
         "no_cap_is_exceeded": over.get("caps"),
@@ -217,13 +218,7 @@ def _replay(evidence: Evidence) -> dict[str, str]:
 
 
 def _fold(row: CallRow, plan: CompiledPlan, raised: "_Raised") -> tuple[Call, list[str]]:
-    stored = row.call
-    call = Call(
-        id=stored.id,
-        account_id=stored.account_id,
-        campaign_id=stored.campaign_id,
-        plan_version=stored.plan_version,
-    )
+    call = fresh(row.call)
     keys: list[str] = []
     for event in row.events:
         if isinstance(event, Looked):

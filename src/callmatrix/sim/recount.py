@@ -1,16 +1,18 @@
 """Counts again, from reservations and calls alone, what every owner held at every instant."""
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Final, Literal
 
 import msgspec
 
 from callmatrix.core import hours
-from callmatrix.core.call import Attempt
+from callmatrix.core.call import Attempt, Call, step
+from callmatrix.core.call.commands import BookLate
+from callmatrix.core.call.events import ConversionReported, Rerated
 from callmatrix.core.caps import (
     Claim,
+    LateBooking,
     Limits,
     Metric,
     Owner,
@@ -21,13 +23,16 @@ from callmatrix.core.caps import (
     owners_of,
     window_bounds,
 )
-from callmatrix.core.ids import AccountId, AttemptId, BuyerId
+from callmatrix.core.ids import AccountId, AttemptId, BuyerId, CampaignId
 from callmatrix.core.ledger import Transaction
 from callmatrix.core.money import Money
+from callmatrix.core.plan import CompiledPlan
 from callmatrix.sim.backend import RawRows
 from callmatrix.sim.network import Network
 from callmatrix.sim.standing import LimitsOf, limits_of, statuses_of
 
+PlanOf = Callable[[CampaignId, int], CompiledPlan]
+"""The plan of a campaign at a version that calls are pinned to."""
 Configured = Sequence[tuple[datetime, Network]]
 """The configurations of a simulation, each with the instant from which it was in force."""
 
@@ -126,46 +131,100 @@ def _used(settlement: Settlement | None) -> dict[Metric, int]:
     }
 
 
+class Late(msgspec.Struct, frozen=True, kw_only=True):
+    """What a rating after the settlement took from an attempt, or added to it."""
+
+    at: datetime
+    attempt_id: AttemptId
+    amounts: dict[Metric, int]
+
+
+def late_of(rows: RawRows, plan_of: PlanOf) -> list[Late]:
+    """The late bookings of calls that were rated again, from their events."""
+    found = []
+    for row in rows.calls:
+        if not any(isinstance(event, ConversionReported | Rerated) for event in row.events):
+            continue
+        call = fresh(row.call)
+        plan = plan_of(call.campaign_id, call.plan_version)
+        for event in row.events:
+            taken = step(call, event, plan)
+            call = taken.call
+            found += [_late(event.at, one.booking) for one in taken.commands if isinstance(one, BookLate)]
+    return found
+
+
+def _late(at: datetime, booking: LateBooking) -> Late:
+    amounts: dict[Metric, int] = {
+        "conversion": booking.conversions,
+        "paid": booking.payments,
+        "payout": booking.payout.micros,
+        "revenue": booking.revenue.micros,
+    }
+    return Late(at=at, attempt_id=booking.attempt_id, amounts=amounts)
+
+
+def fresh(call: Call) -> Call:
+    """A call as it was before its first event."""
+    return Call(
+        id=call.id, account_id=call.account_id, campaign_id=call.campaign_id, plan_version=call.plan_version
+    )
+
+
 # --- caps, concurrency, spacing ------------------------------------------------------------------------
 
-_END: Final = 0
-_GRANT: Final = 1
 
+def over_limits(
+    held: Sequence[Held], late: Sequence[Late], in_force: InForce, *, account_id: AccountId
+) -> dict[str, str]:
+    """The first grant that broke each kind of limit: `caps`, `concurrency`, `spacing`.
 
-def moments(held: Sequence[Held]) -> Iterator[tuple[Literal[0, 1], Held]]:
-    """Ends (0) and grants (1) in order of time; of the same instant ends come first."""
-    found = [(one.reserved_at, _GRANT, place) for place, one in enumerate(held)]
-    found += [(one.ended_at, _END, place) for place, one in enumerate(held) if one.ended_at is not None]
-    for _, kind, place in sorted(found):
-        yield (0 if kind == _END else 1), held[place]
-
-
-def over_limits(held: Sequence[Held], in_force: InForce, *, account_id: AccountId) -> dict[str, str]:
-    """The first grant that broke each kind of limit: `caps`, `concurrency`, `spacing`."""
-    count = _Count(in_force)
-    for kind, one in moments(held):
-        owners = owners_of(one.claim, account_id=account_id)
-        if kind == _END:
-            count.end(one, owners)
+    Of one instant, ends come first, then late bookings, then grants.
+    """
+    moments: list[tuple[datetime, int, int]] = []
+    for place, one in enumerate(held):
+        moments.append((one.reserved_at, 2, place))
+        if one.ended_at is not None:
+            moments.append((one.ended_at, 0, place))
+    moments += [(booking.at, 1, place) for place, booking in enumerate(late)]
+    count = _Count(in_force, account_id)
+    for _, kind, place in sorted(moments):
+        if kind == 0:
+            count.end(held[place])
+        elif kind == 1:
+            count.late(late[place])
         else:
-            count.grant(one, owners)
+            count.grant(held[place])
     return count.broken
 
 
+_Key = tuple[Owner, Metric, Window, datetime]
+
+
+class _Counted(msgspec.Struct):
+    """One reservation in the caps that it counts in; `came_to` moves with late bookings."""
+
+    keys: list[_Key]
+    came_to: dict[Metric, int]
+
+
 class _Count:
-    def __init__(self, in_force: InForce) -> None:
+    """What is used of every cap. Late bookings only take away: what they add may exceed a cap (rule 12)."""
+
+    def __init__(self, in_force: InForce, account_id: AccountId) -> None:
         self.broken: dict[str, str] = {}
         self._in_force = in_force
-        self._used: dict[tuple[Owner, Metric, Window, datetime], int] = {}
+        self._account_id = account_id
+        self._used: dict[_Key, int] = {}
         self._live: dict[Owner, int] = {}
         self._last: dict[Owner, datetime] = {}
         self._bounds: dict[tuple[str, int, Window], tuple[datetime, datetime]] = {}
-        self._counted: dict[AttemptId, list[tuple[tuple[Owner, Metric, Window, datetime], int]]] = {}
+        self._counted: dict[AttemptId, _Counted] = {}
 
-    def grant(self, one: Held, owners: Sequence[Owner]) -> None:
+    def grant(self, one: Held) -> None:
         at, attempt_id = one.reserved_at, one.claim.attempt_id
-        counted = self._counted[attempt_id] = []
-        for owner in owners:
+        counted = self._counted[attempt_id] = _Counted(keys=[], came_to=dict(one.used))
+        for owner in owners_of(one.claim, account_id=self._account_id):
             standing = self._in_force.limits(owner, at)
             live = self._live[owner] = self._live.get(owner, 0) + 1
             if standing is None:
@@ -182,19 +241,30 @@ class _Count:
                 bounds = self._window(cap.window, at, time_zone=standing[2], week_starts_on=standing[3])
                 key = (owner, cap.metric, cap.window, bounds[0])
                 used = self._used[key] = self._used.get(key, 0) + need
-                counted.append((key, need - min(need, one.used[cap.metric])))
+                counted.keys.append(key)
                 if used > limit_of(cap):
-                    text = (
-                        f"{attempt_id}: {owner.id} had {used} of {limit_of(cap)} {cap.metric} a {cap.window}"
-                    )
-                    self._breaks("caps", text)
+                    over = f"{used} of {limit_of(cap)} {cap.metric} a {cap.window}"
+                    self._breaks("caps", f"{attempt_id}: {owner.id} had {over}")
             self._last[owner] = at
 
-    def end(self, one: Held, owners: Sequence[Owner]) -> None:
-        for owner in owners:
+    def end(self, one: Held) -> None:
+        for owner in owners_of(one.claim, account_id=self._account_id):
             self._live[owner] -= 1
-        for key, unused in self._counted.pop(one.claim.attempt_id, ()):
-            self._used[key] -= unused
+        for key in self._counted[one.claim.attempt_id].keys:
+            need = one.needs[key[1]]
+            self._used[key] -= need - min(need, one.used[key[1]])
+
+    def late(self, booking: Late) -> None:
+        counted = self._counted.get(booking.attempt_id)
+        if counted is None:
+            return
+        for metric, amount in booking.amounts.items():
+            before = counted.came_to[metric]
+            after = counted.came_to[metric] = before + amount
+            given_back = max(0, before) - max(0, after)
+            for key in counted.keys:
+                if key[1] == metric and given_back > 0:
+                    self._used[key] -= given_back
 
     def _space(self, owner: Owner, limits: Limits, at: datetime) -> None:
         last, wanted_s = self._last.get(owner), limits.spacing_s or 0

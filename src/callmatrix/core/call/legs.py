@@ -22,7 +22,7 @@ def ringing(draft: Draft, event: LegRinging) -> None:
 def answered(draft: Draft, event: LegAnswered) -> None:
     """What the buyer hears before the bridge. Asked twice, answered the same."""
     attempt = draft.attempt(event.attempt_id)
-    if attempt is None or attempt.offer_id is None or attempt.state == "ended" or draft.call.state == "ended":
+    if attempt is None or attempt.offer_id is None or not _is_up(draft, attempt):
         draft.note("leg_too_late")
         draft.order(HangUp())
         return
@@ -41,7 +41,7 @@ def answered(draft: Draft, event: LegAnswered) -> None:
 def acceptance(draft: Draft, event: AcceptanceEntered) -> None:
     """The right key bridges; anything else declines, and the next offer is tried when the leg has ended."""
     attempt = draft.attempt(event.attempt_id)
-    if attempt is None or attempt.offer_id is None or attempt.state == "ended" or draft.call.state == "ended":
+    if attempt is None or attempt.offer_id is None or not _is_up(draft, attempt):
         draft.note("leg_too_late")
         draft.order(HangUp())
         return
@@ -58,7 +58,7 @@ def acceptance(draft: Draft, event: AcceptanceEntered) -> None:
 def ended(draft: Draft, event: LegEnded) -> None:
     """Settle the attempt; then hang up, route again, or leave the closing to the caller's end."""
     attempt = draft.attempt(event.attempt_id)
-    if attempt is None or attempt.state == "refused":
+    if attempt is None or attempt.dialled_at is None:
         draft.note("unknown_attempt", attempt=event.attempt_id)
         return
     if attempt.settled:
@@ -68,7 +68,7 @@ def ended(draft: Draft, event: LegEnded) -> None:
     draft.caller_gone = event.caller_gone
     connected = settlement.settle_attempt(draft, attempt, event.history)
     if draft.call.state == "ended":
-        settlement.close_books(draft)
+        settlement.close_books(draft, final=False)
         return
     if event.caller_gone:
         draft.set(state="closing", end_reason=draft.call.end_reason or "caller_hung_up")
@@ -78,6 +78,12 @@ def ended(draft: Draft, event: LegEnded) -> None:
         return
     draft.set(state="closing", end_reason="completed_by_buyer")
     draft.reply(HangUp())
+
+
+def _is_up(draft: Draft, attempt: Attempt) -> bool:
+    """Whether a leg that we dialled may still be bridged to the caller."""
+    dialled = attempt.state in ("dialling", "ringing", "answered", "accepted")
+    return dialled and draft.call.state == "dialling"
 
 
 def go_on(draft: Draft) -> None:

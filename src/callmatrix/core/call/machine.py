@@ -163,6 +163,9 @@ def _cap_full(draft: Draft, event: events.CapFull) -> None:
     owner = f"{event.owner.kind} {event.owner.id}"
     cap = f"{event.metric} per {event.window}" if event.metric else ""
     draft.note(event.code, owner=owner, cap=cap, limit=event.limit, used=event.used)
+    if event.code in ("paused", "closed"):
+        # Said by the configuration, perhaps to somebody who asks again for a claim that is held already.
+        settlement.release(draft, attempt.id)
     dialling.refuse(draft, attempt, code=event.code)
 
 
@@ -233,7 +236,7 @@ def _call_ended(draft: Draft, event: events.CallEnded) -> None:
     if draft.call.duration_ms is None and not event.asked:
         legs.ask_carrier_later(draft, after_s=LATE_LEG_S)
         return
-    settlement.close_books(draft)
+    settlement.close_books(draft, final=event.asked)
 
 
 def _timed_out(draft: Draft, event: events.TimedOut) -> None:

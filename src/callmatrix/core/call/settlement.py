@@ -99,13 +99,18 @@ def release(draft: Draft, attempt_id: AttemptId) -> None:
         draft.order(Settle(settlement=Settlement(attempt_id=attempt_id)))
 
 
-def close_books(draft: Draft) -> None:
-    """The call is over and every leg known: book what the carrier costs, once (rule 22)."""
+def close_books(draft: Draft, *, final: bool) -> None:
+    """The call is over and every leg known: book what the carrier costs, once (rule 22).
+
+    A call of unknown duration stays open until the carrier was asked: `final`.
+    """
     call = draft.call
     if call.state != "ended" or call.cost_booked or any(not attempt.settled for attempt in call.attempts):
         return
-    if call.duration_ms is None and not call.review:
-        draft.set(review="duration_unknown")
+    if call.duration_ms is None:
+        if not final:
+            return
+        draft.set(review=call.review or "duration_unknown")
     draft.set(cost_booked=True)
     if call.test or call.connection_id is None:
         return

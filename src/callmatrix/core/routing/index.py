@@ -90,7 +90,8 @@ class Index:
         self.without_price = mask_of(
             [n for n, price in enumerate(self.prices) if isinstance(price, BidPrice)]
         )
-        self.fallback = self.tiers[-1].mask if self._has_own_fallback() else 0
+        fallback = campaign.fallback
+        self.fallback = self.mask((fallback.offer_id,)) if isinstance(fallback, FallbackOffer) else 0
         self.requiring = _masks(
             (field, n) for n, offer in enumerate(self.offers) for field in offer.required_fields
         )
@@ -165,9 +166,6 @@ class Index:
             floor=floor.amount,
             floor_bps=floor.share_bps,
         )
-
-    def _has_own_fallback(self) -> bool:
-        return bool(self.entries) and self.entries[-1].priority == FALLBACK_PRIORITY
 
     def _duplicate_rules(self) -> dict[DuplicateRule, int]:
         found = ((offer.duplicates or self.campaign.duplicates, n) for n, offer in enumerate(self.offers))
