@@ -17,6 +17,7 @@ from callmatrix.live import replay
 from callmatrix.live.app import App
 from callmatrix.live.masks import Masks
 from callmatrix.store.db import Database
+from held_up import capacity_held_up
 from served import (
     CALLER,
     DIALED,
@@ -46,14 +47,6 @@ MAX_LOOKS = 2_000
 async def bounded(db: Database, data: Path, **bounds: Any) -> AsyncIterator[Process]:
     async with app_on(db, world=SteeredWorld(), data=data) as app, lane_of(app, **bounds) as process:
         yield process
-
-
-@asynccontextmanager
-async def capacity_held_up(db: Database) -> AsyncIterator[None]:
-    """Nobody gets or gives back capacity while the block runs."""
-    async with db.transaction() as tx:
-        await tx.execute("select pg_advisory_xact_lock(capacity_gate($1))", make.ACCOUNT)
-        yield
 
 
 async def being_decided(process: Process, arrivals: int) -> None:

@@ -1,18 +1,16 @@
 """Repeated, reordered, late and simultaneous webhooks, and processes that die between two steps."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from itertools import permutations
 
 import pytest
 
-import make
 import saved
-from callmatrix.dialects.carriers.urls import Page
-from callmatrix.live import jobs, schedule, voice
+from callmatrix.live import jobs, schedule
 from callmatrix.live.calls import LEASE_S
-from callmatrix.store.db import Database, DatabaseGone
+from callmatrix.store.db import Database
+from held_up import asked_for_capacity, capacity_held_up, dies_while_reserving
 from served import (
     BOOKS,
     BUSY,
@@ -21,7 +19,6 @@ from served import (
     TALKED,
     Answer,
     Line,
-    Process,
     Start,
     SteeredWorld,
     came_to,
@@ -31,8 +28,6 @@ from served import (
 )
 
 Told = Callable[[Line], Awaitable[Answer]]
-MAX_LOOKS = 2_000
-ARRIVAL = Page(connection_id=make.CONNECTION, kind="arrival")
 
 BEFORE_THE_BRIDGE: tuple[Told, ...] = (
     lambda line: line.arrive(),
@@ -133,35 +128,6 @@ async def told_in_order(line: Line, *webhooks: Told) -> None:
     for told in webhooks:
         answer = await told(line)
         assert answer.status == 200, answer
-
-
-@asynccontextmanager
-async def capacity_held_up(db: Database) -> AsyncIterator[None]:
-    """Nobody gets or gives back capacity while the block runs."""
-    async with db.transaction() as tx:
-        await tx.execute("select pg_advisory_xact_lock(capacity_gate($1))", make.ACCOUNT)
-        yield
-
-
-async def state_of(db: Database, state: str) -> None:
-    """Return when there is a call in this state."""
-    for _ in range(MAX_LOOKS):
-        if await one(db, "select exists (select from call where state = $1)", state):
-            return
-    raise AssertionError(f"no call came to be {state}")
-
-
-async def asked_for_capacity(db: Database) -> int:
-    """Return when somebody waits for capacity; the process of the database that does."""
-    for _ in range(MAX_LOOKS):
-        pid: int | None = await one(
-            db,
-            "select pid from pg_locks where locktype = 'advisory' and not granted and database ="
-            " (select oid from pg_database where datname = current_database())",
-        )
-        if pid is not None:
-            return pid
-    raise AssertionError("nobody asked for capacity")
 
 
 # --- repeats -------------------------------------------------------------------------------------------
@@ -291,25 +257,6 @@ async def test_a_status_before_the_last_leg_asks_the_carrier_later_and_needs_no_
 
 
 # --- processes that die --------------------------------------------------------------------------------
-
-
-async def dies_while_reserving(db: Database, process: Process, line: Line, *, granted: bool) -> None:
-    """A process saves that it is about to reserve, and never tells what came of it."""
-    async with capacity_held_up(db):
-        wired = process.app.catalog.connection(make.CONNECTION)
-        assert wired is not None
-        at = process.app.world.now()
-        telling = asyncio.create_task(
-            voice.told(process.app, wired, ARRIVAL, line.params(CallStatus="ringing"), at=at)
-        )
-        pid = await asked_for_capacity(db)
-        if granted:
-            telling.cancel()
-        else:
-            await one(db, "select pg_terminate_backend($1)", pid)
-        with pytest.raises((DatabaseGone, asyncio.CancelledError)):
-            await telling
-    await process.settled()
 
 
 @pytest.mark.parametrize("granted", [False, True])
