@@ -1,6 +1,7 @@
 """Tells who asks: a session cookie or an API key; and refuses what another site makes a browser send."""
 
 import asyncio
+from functools import cache
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -23,9 +24,13 @@ MAX_HASHING_AT_ONCE: Final = 4
 
 _SAFE: Final = ("GET", "HEAD", "OPTIONS")
 _HASHER: Final = argon2.PasswordHasher()
-# Compared when nobody has that address, so that the time taken does not tell.
-_NOBODYS_HASH: Final = _HASHER.hash("nobody signs in with this")
 _HASHING: Final = asyncio.Semaphore(MAX_HASHING_AT_ONCE)
+
+
+@cache
+def _nobodys_hash() -> str:
+    """Compared when nobody has that address, so that the time taken does not tell."""
+    return _HASHER.hash("nobody signs in with this")
 
 
 async def identify(app: App, request: AnyRequest) -> Principal:
@@ -114,12 +119,12 @@ async def hash_password(password: str) -> str:
 async def is_password(hashed: str | None, password: str) -> bool:
     """Whether the password is right; takes as long where there is none."""
     async with _HASHING:
-        right = await asyncio.to_thread(_verified, hashed or _NOBODYS_HASH, password)
+        right = await asyncio.to_thread(_verified, hashed, password)
     return right and hashed is not None
 
 
-def _verified(hashed: str, password: str) -> bool:
+def _verified(hashed: str | None, password: str) -> bool:
     try:
-        return _HASHER.verify(hashed, password)
+        return _HASHER.verify(hashed or _nobodys_hash(), password)
     except (VerificationError, InvalidHashError):
         return False

@@ -9,7 +9,6 @@ from zoneinfo import ZoneInfo
 import msgspec
 import phonenumbers
 import zipcodes
-from phonenumbers.geodata import GEOCODE_DATA
 from phonenumbers.tzdata import TIMEZONE_DATA
 
 from callmatrix.core import phone
@@ -246,6 +245,9 @@ def _zones_by_area_code_and_state() -> dict[tuple[str, str | None], set[str]]:
 
 
 def _states_by_area_code() -> dict[str, str]:
+    # A second to import, so only where callers are placed: `preload` does it when a server starts.
+    from phonenumbers.geodata import GEOCODE_DATA
+
     whole_codes: dict[str, str] = {}
     exchanges: defaultdict[str, set[str]] = defaultdict(set)
     for prefix, names in GEOCODE_DATA.items():
