@@ -74,6 +74,7 @@ async def test_a_change_is_in_force_after_its_notice_and_calls_in_the_air_keep_t
         async with network.transaction() as tx:
             paused = await lifecycle.pause(tx, ACCOUNT, Offer, "off_1", by=BY)
         await found.reached(ACCOUNT, paused.catalog_version)
+        await found.settle(ACCOUNT)
         after = found.plan(ACCOUNT, CAMPAIGN)
         assert after is not None
         assert (before.version, after.version) == (1, 2)

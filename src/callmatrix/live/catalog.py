@@ -202,8 +202,10 @@ class Catalog:
                     while not lost.is_set():
                         heard.clear()
                         await self.refresh_all()
+                        # Not `wait_for`: before Python 3.12 it swallows a cancellation now and then.
                         with suppress(TimeoutError):
-                            await asyncio.wait_for(heard.wait(), POLL_S)
+                            async with asyncio.timeout(POLL_S):
+                                await heard.wait()
             except DatabaseGone:
                 _log.warning("the catalog cannot be looked at: calls go by what is known of it")
             except Exception:  # the next look begins anew
@@ -215,7 +217,7 @@ class Catalog:
         async with self._db.session() as tx:
             versions = await catalog.versions(tx)
         for account_id, version in versions.items():
-            if self.version(account_id) < version:
+            if self.version(account_id) < version or self._is_behind(account_id):
                 await self.refresh(account_id)
 
     async def refresh(self, account_id: AccountId) -> int:
@@ -228,17 +230,26 @@ class Catalog:
                 return 0
             self._accounts[account_id] = standing
             self._apply(account_id, standing, loaded)
+            async with self._moved:
+                self._moved.notify_all()
             await self._compile(account_id, standing, at_most=MAX_COMPILED_AT_ONCE)
-        if _stale(standing) and (standing.compiling is None or standing.compiling.done()):
+        if self._is_behind(account_id):
             standing.compiling = asyncio.create_task(self._compile_behind(account_id, standing))
-        async with self._moved:
-            self._moved.notify_all()
         return standing.version
+
+    def _is_behind(self, account_id: AccountId) -> bool:
+        """Whether plans wait to be compiled, and nobody is at it."""
+        standing = self._accounts[account_id]
+        return bool(_stale(standing)) and (standing.compiling is None or standing.compiling.done())
 
     async def settle(self, account_id: AccountId) -> None:
         """Wait until every plan known of is in force, or in `troubles`."""
         standing = self._accounts.get(account_id)
-        while standing is not None and standing.compiling is not None and not standing.compiling.done():
+        if standing is None:
+            return
+        async with standing.refreshing:
+            pass
+        while standing.compiling is not None and not standing.compiling.done():
             await asyncio.wait((standing.compiling,))
 
     async def reached(self, account_id: AccountId, version: int) -> None:
