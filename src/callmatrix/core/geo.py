@@ -1,7 +1,7 @@
 """Decides where a caller is: state, area code, ZIP, county, possible time zones. Unknown is never guessed."""
 
 from collections import defaultdict
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
@@ -16,6 +16,7 @@ from callmatrix.core import phone
 ZIP_DIGITS: Final = 5
 ZIP_PLUS_FOUR_DIGITS: Final = 9
 MAX_ZIP_CHARS: Final = 16
+MAX_CACHED_NUMBERS: Final = 16_384
 
 STATE_NAMES: Final[dict[str, str]] = {
     "AL": "Alabama",
@@ -120,6 +121,7 @@ def zone(name: str) -> ZoneInfo:
         return ZoneInfo.from_file(file, key=name)
 
 
+@lru_cache(maxsize=MAX_CACHED_NUMBERS)
 def from_number(e164: str | None) -> CallerGeo:
     """The place that a number's area code stands for.
 

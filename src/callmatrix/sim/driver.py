@@ -215,7 +215,7 @@ class Simulation:
         return any(one.status != "active" for one in self.network.publishers if one.id == publisher_id)
 
     def _happens(self, per_mille: int) -> bool:
-        return self._rolls.randrange(PER_MILLE) < per_mille
+        return self._rolls.random() * PER_MILLE < per_mille
 
     async def _webhook(self, line: Line, key: str, event_of: EventOf, then: Then | None) -> None:
         """A webhook on its way to us: lost, late, or twice."""

@@ -179,17 +179,17 @@ def over_limits(
 ) -> dict[str, str]:
     """The first grant that broke each kind of limit: `caps`, `concurrency`, `spacing`.
 
-    Of one instant, ends come first, then late bookings, then grants.
+    Of one instant, ends come first, then late bookings, then grants, then the ends of those just granted.
     """
     moments: list[tuple[datetime, int, int]] = []
     for place, one in enumerate(held):
         moments.append((one.reserved_at, 2, place))
         if one.ended_at is not None:
-            moments.append((one.ended_at, 0, place))
+            moments.append((one.ended_at, 3 if one.ended_at == one.reserved_at else 0, place))
     moments += [(booking.at, 1, place) for place, booking in enumerate(late)]
     count = _Count(in_force, account_id)
     for _, kind, place in sorted(moments):
-        if kind == 0:
+        if kind in (0, 3):
             count.end(held[place])
         elif kind == 1:
             count.late(late[place])
@@ -307,11 +307,19 @@ def overdrawn(held: Sequence[Held], transactions: Sequence[Transaction], in_forc
             continue
         found.append((one.reserved_at, 1, claim.revenue_max.micros, claim.buyer_id, claim))
         if one.ended_at is not None:
-            found.append((one.ended_at, 0, claim.revenue_max.micros, claim.buyer_id, claim))
+            found.append(
+                (
+                    one.ended_at,
+                    3 if one.ended_at == one.reserved_at else 0,
+                    claim.revenue_max.micros,
+                    claim.buyer_id,
+                    claim,
+                )
+            )
     funds: dict[BuyerId, int] = {}
     for at, order, amount, buyer_id, asking in sorted(found, key=lambda item: item[:2]):
         left = funds.get(buyer_id, 0)
-        if asking is None or order == 0:
+        if asking is None or order in (0, 3):
             funds[buyer_id] = left + amount
             continue
         credit = _credit(in_force.network(at), buyer_id)

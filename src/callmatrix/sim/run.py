@@ -2,8 +2,9 @@
 
 import gc
 import multiprocessing
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Coroutine, Sequence
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -23,7 +24,10 @@ MILLION: Final = 1_000_000
 DAYS_PER_SEED: Final = 8
 CALLS_PER_DAY: Final = 900
 WORKERS: Final = 2
-MAX_SEEDS: Final = 100_000
+MAX_SEEDS: Final = 10_000
+SEEDS_PER_PROCESS: Final = 4
+REPLAYED_ONE_IN: Final = 4
+"""Of a million calls; a replay costs nearly as much as the call."""
 
 T = TypeVar("T")
 
@@ -95,26 +99,17 @@ async def simulate_on(
     replay_every: int = 1,
 ) -> SimReport:
     """The same on any backend: the same seed must lead to the same calls and postings."""
-    starts_at = datetime.combine(STARTS_ON, datetime.min.time(), tzinfo=UTC)
-    simulation = Simulation(backend, configuration, seed=seed, starts_at=starts_at, faults=faults)
-    coming = visits(configuration, seed=seed, starts_on=STARTS_ON, days=days, calls_per_day=calls_per_day)
-    await simulation.run(coming, ends_at=starts_at + timedelta(days=days + 1))
-    rows = await backend.rows()
-    plans: dict[tuple[CampaignId, int], CompiledPlan] = {}
-    for row in rows.calls:
-        key = (row.call.campaign_id, row.call.plan_version)
-        if key not in plans:
-            plans[key] = await backend.plan(*key)
-    broken = check(
-        Evidence(
-            rows=rows,
-            configured=simulation.configured,
-            plan_of=lambda campaign_id, version: plans[campaign_id, version],
-            repeats=tuple(simulation.broken),
-            replay_every=replay_every,
-        )
+    evidence, counted = await play(
+        backend,
+        configuration,
+        seed=seed,
+        days=days,
+        calls_per_day=calls_per_day,
+        faults=faults,
+        replay_every=replay_every,
     )
-    counted: Counted = simulation.counted
+    broken = check(evidence)
+    rows = evidence.rows
     return SimReport(
         calls=len(rows.calls),
         connected=sum(1 for row in rows.calls if row.call.connected_at is not None),
@@ -129,6 +124,37 @@ async def simulate_on(
         failed_seed=seed if broken else None,
         broken=broken,
     )
+
+
+async def play(
+    backend: Backend,
+    configuration: Network,
+    *,
+    seed: int,
+    days: int,
+    calls_per_day: int,
+    faults: Faults,
+    replay_every: int = 1,
+) -> tuple[Evidence, Counted]:
+    """Let the days happen; what is left of them, to be judged."""
+    starts_at = datetime.combine(STARTS_ON, datetime.min.time(), tzinfo=UTC)
+    simulation = Simulation(backend, configuration, seed=seed, starts_at=starts_at, faults=faults)
+    coming = visits(configuration, seed=seed, starts_on=STARTS_ON, days=days, calls_per_day=calls_per_day)
+    await simulation.run(coming, ends_at=starts_at + timedelta(days=days + 1))
+    rows = await backend.rows()
+    plans: dict[tuple[CampaignId, int], CompiledPlan] = {}
+    for row in rows.calls:
+        key = (row.call.campaign_id, row.call.plan_version)
+        if key not in plans:
+            plans[key] = await backend.plan(*key)
+    evidence = Evidence(
+        rows=rows,
+        configured=simulation.configured,
+        plan_of=lambda campaign_id, version: plans[campaign_id, version],
+        repeats=tuple(simulation.broken),
+        replay_every=replay_every,
+    )
+    return evidence, simulation.counted
 
 
 def finish(work: Coroutine[Any, Any, T]) -> T:
@@ -164,22 +190,25 @@ def together(reports: Sequence[SimReport]) -> SimReport:
     )
 
 
-def million(*, seed: int = 1, calls: int = MILLION, workers: int = WORKERS) -> SimReport:
+def million(
+    *,
+    seed: int = 1,
+    calls: int = MILLION,
+    workers: int = WORKERS,
+    days: int = DAYS_PER_SEED,
+    calls_per_day: int = CALLS_PER_DAY,
+) -> SimReport:
     """At least `calls` calls over as many seeds as they take, from `seed` on, split over processes."""
     reports: list[SimReport] = []
     done = 0
+    simulate_seed = partial(simulate, days=days, calls_per_day=calls_per_day, replay_every=REPLAYED_ONE_IN)
+    # Spawned, not forked: a fork of a process with threads (a test run, a server) may hang.
     context = multiprocessing.get_context("spawn")
-    with context.Pool(workers, maxtasksperchild=4) as pool:
-        for report in pool.imap(simulate, _seeds(seed, calls)):
+    with context.Pool(workers, maxtasksperchild=SEEDS_PER_PROCESS) as pool:
+        for report in pool.imap(simulate_seed, range(seed, seed + MAX_SEEDS)):
             reports.append(report)
             done += report.calls
             if done >= calls:
                 break
         pool.terminate()
     return together(reports)
-
-
-def _seeds(first: int, calls: int) -> Iterator[int]:
-    """Enough seeds: a few more than an average day needs, for the last ones may be quiet."""
-    wanted = calls * 5 // (4 * DAYS_PER_SEED * CALLS_PER_DAY) + 2
-    return iter(range(first, first + min(wanted, MAX_SEEDS)))

@@ -61,6 +61,8 @@ def places(text: str) -> tuple[str, ...]:
 
 def fill(text: str, fields: dict[str, str]) -> str:
     """A text with every `{field}` replaced; an unknown field becomes nothing. At most `MAX_TEXT` long."""
+    if "{" not in text:
+        return text[:MAX_TEXT]
     return _PLACE.sub(lambda place: fields.get(place[1], ""), text)[:MAX_TEXT]
 
 
