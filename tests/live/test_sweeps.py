@@ -47,18 +47,31 @@ STANDS = "select state || ' ' || end_reason || ' ' || review from call"
 
 
 class Front:
-    """A server that is known by its address before there is a process behind it, and may lose webhooks."""
+    """A server that is known by its address before there is a process behind it. It loses webhooks to some
+    paths, and the first reply to the arrival."""
 
-    def __init__(self, *, loses: str = "") -> None:
+    def __init__(self, *, loses: str = "", loses_reply: bool = False) -> None:
         self.lane: Lane | None = None
         self.loses = loses
+        self.loses_reply = loses_reply
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self.lane is None or (self.loses and self.loses in scope["path"]):
-            await send({"type": "http.response.start", "status": 503, "headers": []})
-            await send({"type": "http.response.body", "body": b""})
-            return
-        await self.lane(scope, receive, send)
+            await _unavailable(send)
+        elif self.loses_reply and scope["path"] == f"/voice/{make.CONNECTION}":
+            await self.lane(scope, receive, _nowhere)
+            await _unavailable(send)
+        else:
+            await self.lane(scope, receive, send)
+
+
+async def _unavailable(send: Send) -> None:
+    await send({"type": "http.response.start", "status": 503, "headers": []})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _nowhere(_message: Any) -> None:
+    pass
 
 
 def talks(_destination: str, _draw: int) -> Answers:
@@ -73,12 +86,13 @@ async def with_gateway(
     *,
     tells_end: bool = True,
     loses: str = "",
+    loses_reply: bool = False,
     behaviour: BehaviourOf = talks,
     own_timelines: bool = True,
     **connection: Any,
 ) -> AsyncIterator[tuple[App, Carrier]]:
     """A process whose connection is our own gateway, with the gateway's books on loopback."""
-    front = Front(loses=loses)
+    front = Front(loses=loses, loses_reply=loses_reply)
     async with AsyncExitStack() as stack:
         url = await stack.enter_async_context(answering(front))
         session = await stack.enter_async_context(open_session())
@@ -87,7 +101,11 @@ async def with_gateway(
         carrier = Carrier(
             account_sid=SID,
             auth_token=SECRET,
-            numbers=(Number(number=DIALED, voice_url=voice, status_url=status_url),),
+            numbers=(
+                Number(
+                    number=DIALED, voice_url=voice, status_url=status_url, fallback_url=f"{voice}/fallback"
+                ),
+            ),
             session=session,
             clock=RealClock(world),
             seed=1,
@@ -296,3 +314,19 @@ async def test_a_carrier_out_of_reach_is_asked_again_until_no_call_lives_so_long
     assert await one(db, STANDS) == "ended swept duration_unknown"
     assert await one(db, HELD) == 0
     assert await one(db, "select closed from call")
+
+
+async def test_nobody_is_billed_for_a_talk_with_the_fail_safe_number(
+    db: Database, world: SteeredWorld, tmp_path: Path
+) -> None:
+    gateway = with_gateway(db, world, tmp_path, loses_reply=True, failsafe_number="+18885550199")
+    async with gateway as (app, carrier):
+        record = await carrier.place_call(Caller(number=CALLER, dialed=DIALED))
+        assert [(leg.destination, leg.bridged_ms) for leg in record.legs] == [("+18885550199", 90_000)]
+        world.go_on(11)
+        assert await jobs.run_due(app, schedule.JOBS) == 1
+        await app.background.drain()
+    assert await one(db, STANDS) == "ended failed_safe durations_unknown"
+    told = await came_to(db, await one(db, "select id from call"))
+    assert (told["call"]["closed"], told["call"]["revenue_micros"]) == (True, 0)
+    assert await one(db, HELD) == 0

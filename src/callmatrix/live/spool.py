@@ -34,14 +34,14 @@ def folder(data: Path) -> Path:
     return data / "spool"
 
 
-def keep(place: Path, webhook: Spooled) -> None:
+def keep(place: Path, webhook: Spooled, *, room: int = MAX_SPOOLED) -> None:
     """Write one webhook so that it survives a crash of process and machine.
 
     Blocking. Raises `SpoolFull`, or `OSError` where the disk refuses.
     """
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if sum(1 for _ in place.iterdir()) >= MAX_SPOOLED:
-        raise SpoolFull(f"{place} holds {MAX_SPOOLED} webhooks already")
+    if sum(1 for _ in os.scandir(place)) >= room:
+        raise SpoolFull(f"{place} holds {room} webhooks already")
     target = place / f"{webhook.id}{_SUFFIX}"
     unfinished = target.with_suffix(".part")
     with unfinished.open("wb") as file:

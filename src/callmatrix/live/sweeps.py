@@ -162,6 +162,9 @@ async def _books(
     if ask is None:
         return Unknown(code="no_rest_address"), Unknown(code="no_rest_address")
     said = read_call(wired.dialect, await exchange(app.outbound, ask))
+    if call.end_reason == "failed_safe" and wired.connection.failsafe_number is not None:
+        # One of the legs may be the fail-safe number's: no buyer is billed for that one.
+        return said, Unknown(code="failed_safe")
     ask_legs = fetch_legs_request(wired.connection, secrets=wired.secrets, carrier_ref=call.carrier_ref)
     if ask_legs is None:
         return said, Unknown(code="not_listed")

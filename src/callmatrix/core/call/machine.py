@@ -112,6 +112,9 @@ def _failed_safe(draft: Draft, asked: str) -> None:
         return
     draft.note("failed_safe", asked=asked)
     settlement.drop_claims(draft)
+    if asked != "fallback":
+        # The reply that ordered the dial was never heard. A fallback may follow on a dial that was.
+        settlement.drop_unheard(draft)
     draft.set(state="closing", question=None, spoken=(), end_reason=draft.call.end_reason or "failed_safe")
 
 

@@ -93,6 +93,14 @@ def drop_claims(draft: Draft) -> None:
             _settle(draft, changed, connected=False)
 
 
+def drop_unheard(draft: Draft) -> None:
+    """Dials that no carrier executed, because it got another reply, go back; one that rang was executed."""
+    for attempt in draft.call.attempts:
+        if attempt.state == "dialling":
+            changed = draft.change(attempt, state="ended", outcome="canceled", ended_at=draft.at)
+            _settle(draft, changed, connected=False)
+
+
 def release(draft: Draft, attempt_id: AttemptId) -> None:
     """A grant that came too late goes back."""
     if not draft.call.test:
