@@ -39,8 +39,8 @@ from callmatrix.world import RealWorld, World
 
 SECRET_KEY_FILE: Final = "secret-key"
 GRACE_S: Final = 10
+BACKLOG: Final = 1_024
 RESTART_AFTER_S: Final = 1.0
-CHILD_SOCKET: Final = "CALLMATRIX_SOCKET"
 
 _log = logging.getLogger(__name__)
 
@@ -161,12 +161,18 @@ async def serve_one(settings: Settings, *, dsn: str, listening: socket.socket) -
 
 
 def listen(settings: Settings) -> socket.socket:
-    """The listening socket; `OSError` where the port is taken."""
+    """The listening socket; `OSError` says in one line why there is none."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listening.bind((settings.host, settings.port))
-    listening.listen(1024)
+    try:
+        listening.bind((settings.host, settings.port))
+    except OSError as error:
+        listening.close()
+        place = f"{settings.host} port {settings.port}"
+        remedy = "stop who has it, or set CALLMATRIX_PORT and CALLMATRIX_PUBLIC_URL"
+        raise OSError(f"cannot listen on {place} ({error.strerror}): {remedy}") from error
+    listening.listen(BACKLOG)
     listening.set_inheritable(True)
     return listening
 
@@ -180,18 +186,23 @@ async def supervise(settings: Settings, *, dsn: str, listening: socket.socket) -
     await asyncio.gather(*(_keep_up(dsn, listening, stop) for _ in range(settings.processes)))
 
 
+async def start_server(dsn: str, listening: socket.socket, **variables: str) -> asyncio.subprocess.Process:
+    """A server process of its own on a socket that is bound already and a migrated database."""
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "callmatrix.cli",
+        "serve",
+        f"--socket={listening.fileno()}",
+        env=os.environ | {"DATABASE_URL": dsn} | variables,
+        pass_fds=(listening.fileno(),),
+        stdin=subprocess.DEVNULL,
+    )
+
+
 async def _keep_up(dsn: str, listening: socket.socket, stop: asyncio.Event) -> None:
-    environment = os.environ | {"DATABASE_URL": dsn, CHILD_SOCKET: str(listening.fileno())}
     while not stop.is_set():
-        child = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "callmatrix.cli",
-            "serve",
-            env=environment,
-            pass_fds=(listening.fileno(),),
-            stdin=subprocess.DEVNULL,
-        )
+        child = await start_server(dsn, listening)
         ended = asyncio.create_task(child.wait())
         told = asyncio.create_task(stop.wait())
         await asyncio.wait({ended, told}, return_when=asyncio.FIRST_COMPLETED)
@@ -205,11 +216,13 @@ async def _keep_up(dsn: str, listening: socket.socket, stop: asyncio.Event) -> N
         await asyncio.sleep(RESTART_AFTER_S)
 
 
-def serve(settings: Settings) -> None:
-    """Run the server, with its database where the settings name none, until it is told to stop."""
-    inherited = os.environ.get(CHILD_SOCKET)
+def serve(settings: Settings, *, inherited: int | None = None) -> None:
+    """Run the server, with its database where the settings name none, until it is told to stop.
+
+    `inherited` is the descriptor of a listening socket; then the database is there and migrated.
+    """
     if inherited is not None and settings.database_url is not None:
-        with socket.socket(fileno=int(inherited)) as listening:
+        with socket.socket(fileno=inherited) as listening:
             uvloop.run(serve_one(settings, dsn=settings.database_url, listening=listening))
         return
     with listen(settings) as listening:
@@ -239,7 +252,7 @@ async def first_start(settings: Settings, *, dsn: str) -> None:
                 account = Account(id=AccountId(world.new_id(PREFIXES["account"])), name="My network")
                 await catalog.create_account(tx, account, by=by)
                 account_ids = (account.id,)
-            if await access.users(tx, account_ids[0]):
+            if await access.anybody_has_a_password(tx):
                 return
             token = world.token()
             user_id = UserId(world.new_id(PREFIXES["user"]))

@@ -47,7 +47,6 @@ class FirstSignIn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     token: Token
     password: NewPassword
-    email: Email | None = None
 
 
 class ChangePassword(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -124,17 +123,22 @@ class TooManyTries(Refused):
 async def offer_first_sign_in(
     tx: Transaction, account_id: AccountId, *, token: str, user_id: UserId, now: datetime
 ) -> None:
-    """The first admin of an account without users, and the one-time link (`/first-sign-in?token=…`)."""
-    user = User(
-        id=user_id,
-        account_id=account_id,
-        email=FIRST_EMAIL,
-        name="First admin",
-        role="admin",
-        created_at=now,
-    )
-    kept = await access.add_user(tx, user, by=By(who="system", at=now, note="First start"))
-    await access.make_link(tx, kept, token=token, now=now, expires_at=now + timedelta(seconds=LINK_S))
+    """A one-time link (`/first-sign-in?token=…`) for the first admin of an account where nobody has chosen a
+    password yet; links made before are void."""
+    known = await access.password_of(tx, FIRST_EMAIL)
+    if known is not None:
+        user, _ = known
+    else:
+        user = User(
+            id=user_id,
+            account_id=account_id,
+            email=FIRST_EMAIL,
+            name="First admin",
+            role="admin",
+            created_at=now,
+        )
+        user = await access.add_user(tx, user, by=By(who="system", at=now, note="First start"))
+    await access.make_link(tx, user, token=token, now=now, expires_at=now + timedelta(seconds=LINK_S))
 
 
 # --- signing in and out --------------------------------------------------------------------------------

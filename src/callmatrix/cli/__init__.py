@@ -43,7 +43,9 @@ def _parser() -> argparse.ArgumentParser:
         prog="callmatrix", description="Pay-per-call routing and monetization. Settings: docs/operate.md."
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    commands.add_parser("serve", help="run the server").set_defaults(run=_serve)
+    serve = commands.add_parser("serve", help="run the server")
+    serve.add_argument("--socket", type=int, help=argparse.SUPPRESS)  # inherited from who supervises it
+    serve.set_defaults(run=_serve)
     commands.add_parser("migrate", help="bring the database up to date").set_defaults(run=_migrate)
     commands.add_parser("openapi", help="print the OpenAPI document").set_defaults(run=_openapi)
     _add_demo(commands)
@@ -111,6 +113,7 @@ def run(arguments: Sequence[str]) -> int:
         DatabaseUnfit,
         MigrationRefused,
         Refused,
+        OSError,
     ) as error:
         print(f"callmatrix: {error}", file=sys.stderr)
         return EXIT_REFUSED
@@ -118,8 +121,8 @@ def run(arguments: Sequence[str]) -> int:
         return 130
 
 
-def _serve(_options: argparse.Namespace, settings: Settings) -> int:
-    main.serve(settings)
+def _serve(options: argparse.Namespace, settings: Settings) -> int:
+    main.serve(settings, inherited=options.socket)
     return 0
 
 

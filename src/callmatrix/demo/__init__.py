@@ -2,10 +2,10 @@
 
 import asyncio
 import os
+import signal
 import socket
-import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Final
@@ -25,6 +25,7 @@ from callmatrix.world import RealWorld
 
 SECRET_FILE: Final = "demo-carrier-secret"
 START_TIMEOUT_S: Final = 60
+ANSWER_TIMEOUT_S: Final = 2
 SETTLE_TIMEOUT_S: Final = 90
 POLL_S: Final = 0.2
 
@@ -42,10 +43,25 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
 def run(settings: Settings, wanted: Wanted) -> bool:
     """Run the demo; False where a promise is broken."""
-    return asyncio.run(_run(msgspec.structs.replace(settings, allow_loopback=True), wanted))
+    try:
+        return asyncio.run(_run(msgspec.structs.replace(settings, allow_loopback=True), wanted))
+    except asyncio.CancelledError:
+        return True
 
 
 async def _run(settings: Settings, wanted: Wanted) -> bool:
+    """Until the calls are made, or until Ctrl-C or SIGTERM, which end everything in order."""
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, _cancel(asyncio.current_task()))
+    with main.listen(settings) as listening:
+        return await _on_socket(settings, wanted, listening)
+
+
+def _cancel(task: "asyncio.Task[bool] | None") -> Callable[[], object]:
+    assert task is not None
+    return task.cancel
+
+
+async def _on_socket(settings: Settings, wanted: Wanted, listening: socket.socket) -> bool:
     world = RealWorld()
     rest_port = _free_port()
     started_at = world.now()
@@ -66,7 +82,7 @@ async def _run(settings: Settings, wanted: Wanted) -> bool:
                     app, seeded, seed=wanted.seed, starts_on=first_day.date(), days=wanted.history_days
                 )
         await main.first_start(settings, dsn=dsn)
-        async with _server(settings, dsn=dsn):
+        async with _server(settings, dsn=dsn, listening=listening):
             return await _with_server(settings, wanted, seeded, secret, dsn, rest_port)
 
 
@@ -128,18 +144,14 @@ async def _settled(app: App) -> None:
 
 
 @asynccontextmanager
-async def _server(settings: Settings, *, dsn: str) -> AsyncIterator[None]:
+async def _server(settings: Settings, *, dsn: str, listening: socket.socket) -> AsyncIterator[None]:
     """The real server, in a process of its own, until the block ends."""
-    environment = os.environ | {
-        "DATABASE_URL": dsn,
-        "CALLMATRIX_DATA": str(settings.data),
-        "CALLMATRIX_ALLOW_LOOPBACK": "1",
-    }
-    server = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "callmatrix.cli", "serve", env=environment, stdin=subprocess.DEVNULL
+    server = await main.start_server(
+        dsn, listening, CALLMATRIX_DATA=str(settings.data), CALLMATRIX_ALLOW_LOOPBACK="1"
     )
     try:
         await _answers(settings, server)
+        print(f"CallMatrix is on {settings.public_url}", flush=True)
         yield
     finally:
         if server.returncode is None:
@@ -148,7 +160,8 @@ async def _server(settings: Settings, *, dsn: str) -> AsyncIterator[None]:
 
 
 async def _answers(settings: Settings, server: asyncio.subprocess.Process) -> None:
-    async with aiohttp.ClientSession() as session:
+    patience = aiohttp.ClientTimeout(total=ANSWER_TIMEOUT_S)
+    async with aiohttp.ClientSession(timeout=patience) as session:
         for _ in range(int(START_TIMEOUT_S / POLL_S)):
             if server.returncode is not None:
                 raise OSError(f"the server ended with {server.returncode} before it answered")
@@ -156,7 +169,7 @@ async def _answers(settings: Settings, server: asyncio.subprocess.Process) -> No
                 async with session.get(f"http://127.0.0.1:{settings.port}/healthz") as reply:
                     if reply.status == 200:
                         return
-            except aiohttp.ClientError:
+            except (aiohttp.ClientError, TimeoutError):
                 pass
             await asyncio.sleep(POLL_S)
     raise OSError(f"the server did not answer on port {settings.port} in {START_TIMEOUT_S} s")

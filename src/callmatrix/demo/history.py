@@ -16,7 +16,7 @@ _log = logging.getLogger(__name__)
 
 async def make(app: App, seeded: Network, *, seed: int, starts_on: date, days: int) -> None:
     """Simulate the days from `starts_on` on, on the configuration as it is."""
-    _log.info("making %s days of history", days)
+    _log.info("making %s days of history (about a minute)", days)
     backend = PostgresBackend(app.db, live=app.catalog, network=seeded)
     starts_at = datetime.combine(starts_on, datetime.min.time(), tzinfo=UTC)
     simulation = Simulation(

@@ -154,6 +154,12 @@ async def password_of(tx: Transaction, email: str) -> tuple[User, str | None] | 
     return None if row is None else (_user(row), row["password_hash"])
 
 
+async def anybody_has_a_password(tx: Transaction) -> bool:
+    """Whether somebody can sign in at all."""
+    found: bool = await tx.fetchval("select exists(select from app_user where password_hash is not null)")
+    return found
+
+
 async def set_password(
     tx: Transaction, account_id: AccountId, user_id: UserId, password_hash: str, *, by: By
 ) -> None:
