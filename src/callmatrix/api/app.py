@@ -16,6 +16,7 @@ from callmatrix.api.operation import MAX_BODY_BYTES, Ask, Operation, Reply
 from callmatrix.api.operations import OPERATIONS
 from callmatrix.api.problems import of_framework, refused_response
 from callmatrix.api.reading import AnyRequest, read_body, read_path, read_query, read_revision
+from callmatrix.api.welcome import WELCOME_PAGE, WELCOME_POLICY
 from callmatrix.core.documents import encode
 from callmatrix.core.errors import Refused
 from callmatrix.live.app import App
@@ -122,7 +123,12 @@ def _pages(app: App) -> list[HTTPRouteHandler]:
     async def docs() -> Response[bytes]:
         return Response(page, media_type="text/html", headers=_PAGE_HEADERS)
 
+    async def welcome() -> Response[bytes]:
+        headers = _HEADERS | {"Content-Security-Policy": WELCOME_POLICY, "Referrer-Policy": "no-referrer"}
+        return Response(WELCOME_PAGE.encode(), media_type="text/html", headers=headers)
+
     return [
+        HTTPRouteHandler("/first-sign-in", http_method=["GET"], name="welcome")(welcome),
         HTTPRouteHandler("/openapi.json", http_method=["GET"], name="openapi")(openapi),
         HTTPRouteHandler("/docs", http_method=["GET"], name="docs")(docs),
     ]

@@ -1,6 +1,7 @@
 """Reads a request into an operation's types: path, query, If-Match and body, each refused by name."""
 
 import re
+from datetime import datetime
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -17,6 +18,8 @@ MAX_QUERY_CHARS: Final = 4_000
 MAX_PARAMETERS: Final = 40
 MAX_ID_CHARS: Final = 120
 MAX_REVISION: Final = 2**31 - 1
+MIN_YEAR: Final = 1990
+MAX_YEAR: Final = 2200
 
 # A NUL, which PostgreSQL cannot keep in a text, as JSON writes it: the backslash is not itself escaped.
 _NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
@@ -59,9 +62,21 @@ def read_query(operation: Operation, request: AnyRequest) -> Any:
             raise invalid(next(iter(values))[:80], "This operation takes no query", "Remove it")
         return None
     try:
-        return msgspec.convert(values, operation.query, strict=False, dec_hook=decode_hook)
+        query = msgspec.convert(values, operation.query, strict=False, dec_hook=decode_hook)
     except msgspec.ValidationError as error:
         raise Refused("invalid", str(error), (problem_of(error),)) from None
+    _refuse_far_instants(query)
+    return query
+
+
+def _refuse_far_instants(value: Any) -> None:
+    """Instants beyond what calendars can be asked for, and sums of which would not be instants any more."""
+    for name in getattr(value, "__struct_fields__", ()):
+        instant = getattr(value, name)
+        if isinstance(instant, datetime) and not MIN_YEAR <= instant.year <= MAX_YEAR:
+            raise invalid(
+                name, "It is too far away", f"Send an instant of the years {MIN_YEAR} to {MAX_YEAR}"
+            )
 
 
 def read_revision(operation: Operation, request: AnyRequest) -> int | None:
@@ -97,6 +112,8 @@ async def read_body(operation: Operation, request: AnyRequest) -> tuple[bytes, A
     except UnicodeDecodeError:
         raise Refused("malformed", "The body is not UTF-8") from None
     try:
-        return raw, read_input(raw, dict[str, Any] if operation.patches else operation.body)
+        body = read_input(raw, dict[str, Any] if operation.patches else operation.body)
     except RecursionError:
         raise Refused("malformed", "The body is nested too deeply") from None
+    _refuse_far_instants(body)
+    return raw, body
