@@ -3,7 +3,7 @@
 from callmatrix.core.call import dialling
 from callmatrix.core.call.commands import Fetch, GatherDigits, HangUp, Record
 from callmatrix.core.call.draft import Draft
-from callmatrix.core.call.facts import facts_of
+from callmatrix.core.call.facts import facts_of, geo_of
 from callmatrix.core.flow import (
     AskCaller,
     AskService,
@@ -35,6 +35,7 @@ def walk(draft: Draft, given: FlowInput, *, draw: int) -> None:
             draft.set(state="asking", question=question)
             draft.order(question)
         case ToRouting():
+            draft.set(geo=geo_of(draft.call, draft.plan))
             dialling.begin(draft)
         case ToVoicemail(prompt=prompt, max_s=max_s):
             draft.set(state="voicemail", end_reason="voicemail")
