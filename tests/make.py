@@ -15,7 +15,17 @@ from callmatrix.core.campaign import (
     RoutingPlan,
 )
 from callmatrix.core.flow import Flow
-from callmatrix.core.ids import AccountId, BuyerId, CallId, CampaignId, ConnectionId, OfferId, PublisherId
+from callmatrix.core.ids import (
+    AccountId,
+    AttemptId,
+    BuyerId,
+    CallId,
+    CampaignId,
+    ConnectionId,
+    OfferId,
+    PublisherId,
+    attempt_id,
+)
 from callmatrix.core.money import Money
 from callmatrix.core.plan import CompiledPlan, PlanDocument, compile_plan
 from callmatrix.core.pricing import FixedPrice, PublisherTerms, SharePayout, Tariff
@@ -124,3 +134,8 @@ def call(**changes: Any) -> Call:
     """A call that nothing has happened to."""
     given = {"id": CallId("call_1"), "account_id": ACCOUNT, "campaign_id": CAMPAIGN, "plan_version": 1}
     return Call(**{**given, **changes})
+
+
+def attempt(number: int) -> AttemptId:
+    """The id of an attempt of `call()`."""
+    return attempt_id(call().id, number)

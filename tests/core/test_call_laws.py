@@ -320,6 +320,8 @@ def test_whatever_happens_one_buyer_is_charged_and_the_books_agree(
     totals = totals_of(booked)
     told = {name: getattr(call.amounts, name) for name in totals.__struct_fields__}
     assert told == {name: getattr(totals, name) for name in totals.__struct_fields__}
+    assert totals.credited <= totals.revenue
+    assert totals.clawed_back <= totals.payout
     if call.test:
         assert booked == []
 

@@ -814,19 +814,54 @@ def billed_scene() -> Scene:
     return scene
 
 
-def test_credits_and_clawbacks_never_exceed_what_is_left() -> None:
+def adjusted(scene: Scene, id: str = "", *, credit: str, clawback: str = "0") -> ev.Adjusted:
+    return ev.Adjusted(
+        at=scene.now, credit=usd(credit), clawback=usd(clawback), reason="wrong number", by="usr_1", id=id
+    )
+
+
+def test_an_adjustment_of_more_than_is_left_is_refused_whole() -> None:
     scene = billed_scene()
-    credit = ev.Adjusted(at=scene.now, credit=usd("20"), clawback=usd("5"), reason="wrong number", by="usr_1")
-    scene.send(credit)
-    scene.send(credit)
+    scene.send(adjusted(scene, "adj_1", credit="20", clawback="5"))
+    assert scene.send(adjusted(scene, "adj_2", credit="20")) == ()
+    assert scene.notes[-1] == "more_than_left"
+    assert scene.send(adjusted(scene, "adj_3", credit="9", clawback="9.51")) == ()
+    assert [one.id for one in scene.call.adjustments] == ["adj_1"]
+    scene.send(adjusted(scene, "adj_4", credit="9", clawback="9.50"))
     assert scene.booked == {
         "revenue": "29.00",
         "payout": "14.50",
         "cost": "0.06",
         "credited": "29.00",
-        "clawed_back": "10.00",
+        "clawed_back": "14.50",
     }
-    assert scene.send(ev.Adjusted(at=scene.now, credit=usd("1"), clawback=usd("0"), reason="x", by="u")) == ()
+    assert scene.send(adjusted(scene, "adj_5", credit="0.01")) == ()
+
+
+def test_an_adjustment_that_is_known_changes_nothing_and_one_with_another_id_is_meant() -> None:
+    scene = billed_scene()
+    scene.send(adjusted(scene, "adj_1", credit="5"))
+    assert scene.send(adjusted(scene, "adj_1", credit="5")) == ()
+    assert scene.notes[-1] == "already_adjusted"
+    scene.send(adjusted(scene, "adj_2", credit="5"))
+    assert scene.booked["credited"] == "10.00"
+    told = [(one.id, one.credit, one.reason, one.by) for one in scene.call.adjustments]
+    assert told == [
+        ("adj_1", usd("5"), "wrong number", "usr_1"),
+        ("adj_2", usd("5"), "wrong number", "usr_1"),
+    ]
+
+
+def test_a_rerating_that_comes_again_late_does_not_undo_a_later_one() -> None:
+    scene = billed_scene()
+    rated = ev.Rerated(
+        at=scene.now, revenue=usd("20"), payout=usd("15"), reason="price list", by="usr_1", id="rer_1"
+    )
+    scene.send(rated)
+    scene.send(msgspec.structs.replace(rated, revenue=usd("25"), id="rer_2"))
+    assert scene.send(rated) == ()
+    assert scene.notes[-1] == "already_rerated"
+    assert (scene.call.reratings, scene.booked["revenue"]) == (("rer_1", "rer_2"), "25.00")
 
 
 def test_a_rerating_books_the_difference() -> None:
@@ -834,6 +869,23 @@ def test_a_rerating_books_the_difference() -> None:
     scene.send(ev.Rerated(at=scene.now, revenue=usd("20"), payout=usd("15"), reason="price list", by="usr_1"))
     assert scene.booked == {"revenue": "20.00", "payout": "15.00", "cost": "0.06"}
     assert scene.call.amounts.revision == 2
+
+
+def test_what_was_credited_is_not_taken_back_a_second_time() -> None:
+    scene = postback_scene()
+    scene.send(ev.ConversionReported(at=scene.now, by="postback"))
+    adjusted = ev.Adjusted(at=scene.now, credit=usd("20"), clawback=usd("4"), reason="late", by="usr_1")
+    scene.send(adjusted)
+    scene.send(ev.ConversionReported(at=scene.now, by="postback", converted=False))
+    assert scene.booked == {
+        "revenue": "20.00",
+        "payout": "4.00",
+        "cost": "0.06",
+        "credited": "20.00",
+        "clawed_back": "4.00",
+    }
+    scene.send(ev.Rerated(at=scene.now, revenue=usd("1"), payout=usd("0"), reason="x", by="usr_1"))
+    assert scene.call.amounts.revenue == usd("20")
 
 
 def test_a_disposition_is_kept() -> None:

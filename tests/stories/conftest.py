@@ -1,5 +1,6 @@
 """`pytest tests/stories --rewrite-stories` writes down what happens now; the diff is then reviewed."""
 
+import call_stories
 import flow_stories
 import pytest
 
@@ -15,5 +16,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     # Given only where pytest is started on this folder; there this file is read before the options are.
     if config.getoption("--rewrite-stories", default=False) and not hasattr(config, "workerinput"):
-        for path in flow_stories.paths():
-            path.write_text(flow_stories.rewritten(path), encoding="utf-8")
+        for stories in (flow_stories, call_stories):
+            for path in stories.paths():
+                path.write_text(stories.rewritten(path), encoding="utf-8")

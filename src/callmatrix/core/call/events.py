@@ -193,21 +193,29 @@ class ConversionReported(_Event, frozen=True, kw_only=True, tag="conversion_repo
 
 
 class Adjusted(_Event, frozen=True, kw_only=True, tag="adjusted"):
-    """A person credits the buyer and claws back from the publisher, in full, part or none (rule 23)."""
+    """A person credits the buyer and claws back from the publisher, in full, part or none (rule 23).
+
+    `id` tells a repeated request from a second one that is meant: a known id changes nothing.
+    """
 
     credit: Money
     clawback: Money
     reason: str
     by: str
+    id: str = ""
 
 
 class Rerated(_Event, frozen=True, kw_only=True, tag="rerated"):
-    """The call was rated again, by given amounts; the books take the difference (rule 21)."""
+    """The call was rated again, by given amounts; the books take the difference (rule 21).
+
+    `id` is that of the re-rating: the same one again changes nothing, whatever was booked since.
+    """
 
     revenue: Money
     payout: Money
     reason: str
     by: str
+    id: str = ""
 
 
 class Disposed(_Event, frozen=True, kw_only=True, tag="disposed"):

@@ -9,7 +9,14 @@ from callmatrix.core import ledger
 from callmatrix.core.call.commands import Book, BookLate, Settle
 from callmatrix.core.call.draft import Draft
 from callmatrix.core.call.events import Adjusted, ConversionReported, Rerated
-from callmatrix.core.call.value import Amounts, Attempt, Call
+from callmatrix.core.call.value import (
+    MAX_ADJUSTMENTS,
+    MAX_RERATINGS,
+    Adjustment,
+    Amounts,
+    Attempt,
+    Call,
+)
 from callmatrix.core.caps import LateBooking, Settlement
 from callmatrix.core.ids import AttemptId
 from callmatrix.core.money import ZERO, Money
@@ -148,47 +155,78 @@ def conversion_reported(draft: Draft, event: ConversionReported) -> None:
         draft.note("converts_otherwise", offer=offer.converts_on, reported=event.by)
         return
     draft.set(said=Disposition(at=event.at, converted=event.converted, amount=event.amount))
-    rating = rate_call(_rating_input(draft, attempt, event.history, at=event.at))
+    rating = _beyond_adjustments(
+        draft, rate_call(_rating_input(draft, attempt, event.history, at=event.at))
+    )
     _count_late(draft, attempt, rating)
     _take_rating(draft, attempt, rating)
 
 
 def adjusted(draft: Draft, event: Adjusted) -> None:
-    """Credit the buyer and claw back from the publisher, never more than is left (rule 23)."""
+    """Credit the buyer and claw back from the publisher (rule 23). More than is left is refused whole: part
+    of what was meant would be nobody's decision."""
+    call, amounts = draft.call, draft.call.amounts
+    if event.id and any(one.id == event.id for one in call.adjustments):
+        draft.note("already_adjusted", id=event.id)
+        return
+    credit_left, clawback_left = amounts.revenue - amounts.credited, amounts.payout - amounts.clawed_back
+    if event.credit > credit_left or event.clawback > clawback_left:
+        draft.note("more_than_left", credit_left=credit_left, clawback_left=clawback_left)
+        return
+    if len(call.adjustments) >= MAX_ADJUSTMENTS:
+        draft.note("adjusted_too_often", most=MAX_ADJUSTMENTS)
+        return
+    _book_adjustment(draft, event)
+    taken = Adjustment(
+        id=event.id,
+        credit=event.credit,
+        clawback=event.clawback,
+        reason=event.reason,
+        by=event.by,
+        at=event.at,
+    )
+    draft.set(adjustments=(*call.adjustments, taken))
+
+
+def _book_adjustment(draft: Draft, event: Adjusted) -> None:
     call, amounts = draft.call, draft.call.amounts
     attempt = _rated_attempt(draft)
-    credit = min(event.credit, amounts.revenue - amounts.credited)
-    clawback = min(event.clawback, amounts.payout - amounts.clawed_back)
     revision = amounts.revision + 1
-    if attempt is not None and attempt.buyer_id is not None and credit > ZERO:
+    if attempt is not None and attempt.buyer_id is not None and event.credit > ZERO:
         booked = ledger.credit(
             call_id=call.id,
             revision=revision,
             at=event.at,
             buyer_id=attempt.buyer_id,
-            amount=credit,
+            amount=event.credit,
             reason=event.reason,
         )
         draft.order(Book(transaction=booked))
-        _amounts(draft, credited=amounts.credited + credit, revision=revision)
-    if call.publisher_id is not None and clawback > ZERO:
+        _amounts(draft, credited=amounts.credited + event.credit, revision=revision)
+    if call.publisher_id is not None and event.clawback > ZERO:
         booked = ledger.clawback(
             call_id=call.id,
             revision=revision,
             at=event.at,
             publisher_id=call.publisher_id,
-            amount=clawback,
+            amount=event.clawback,
             reason=event.reason,
         )
         draft.order(Book(transaction=booked))
-        _amounts(draft, clawed_back=amounts.clawed_back + clawback, revision=revision)
+        _amounts(draft, clawed_back=amounts.clawed_back + event.clawback, revision=revision)
 
 
 def rerated(draft: Draft, event: Rerated) -> None:
     """New amounts, decided outside: the books take the difference (rule 21)."""
     attempt, call = _rated_attempt(draft), draft.call
+    if event.id and event.id in call.reratings:
+        draft.note("already_rerated", id=event.id)
+        return
     if attempt is None or call.rating is None:
         draft.note("nothing_to_rate")
+        return
+    if len(call.reratings) >= MAX_RERATINGS:
+        draft.note("rerated_too_often", most=MAX_RERATINGS)
         return
     new = msgspec.structs.replace(
         call.rating,
@@ -199,8 +237,11 @@ def rerated(draft: Draft, event: Rerated) -> None:
         converted_at=(call.rating.converted_at or event.at) if event.revenue else None,
         paid_at=(call.rating.paid_at or event.at) if event.payout else None,
     )
+    new = _beyond_adjustments(draft, new)
     _count_late(draft, attempt, new)
     _book_rating(draft, attempt, new, reason=event.reason)
+    if event.id:
+        draft.set(reratings=(*call.reratings, event.id))
 
 
 def rate_again(
@@ -312,6 +353,16 @@ def _book_rating(draft: Draft, attempt: Attempt, rating: Rating, *, reason: str)
         billed_attempt=attempt.id if rating.revenue or rating.converted else draft.call.billed_attempt,
     )
     _amounts(draft, revenue=rating.revenue, payout=rating.payout, revision=rating.revision)
+
+
+def _beyond_adjustments(draft: Draft, rating: Rating) -> Rating:
+    """A new rating that takes nothing back which was credited or clawed back already (rule 23)."""
+    amounts = draft.call.amounts
+    return msgspec.structs.replace(
+        rating,
+        revenue=max(rating.revenue, amounts.credited),
+        payout=max(rating.payout, amounts.clawed_back),
+    )
 
 
 def _count_late(draft: Draft, attempt: Attempt, rating: Rating) -> None:

@@ -26,6 +26,8 @@ from callmatrix.core.money import Money
 from callmatrix.core.pricing import Disposition, Price, Rating
 
 CALL_FORMAT: Final = 1
+MAX_ADJUSTMENTS: Final = 100
+MAX_RERATINGS: Final = 100
 
 # Where a call stands. Every state answers every event (core/call/machine.py).
 State = Literal[
@@ -85,6 +87,17 @@ class Amounts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     revision: int = 0
 
 
+class Adjustment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One credit and claw-back as it was booked; `id` is what a repeated request is known by."""
+
+    id: str
+    credit: Money
+    clawback: Money
+    reason: str
+    by: str
+    at: datetime
+
+
 class Call(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One caller's visit. `version` counts the events that it has taken."""
 
@@ -131,6 +144,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     review: str = ""
     cost_booked: bool = False
     amounts: Amounts = Amounts()
+    adjustments: tuple[Adjustment, ...] = ()
+    reratings: tuple[str, ...] = ()
     disposition: str = ""
     voicemail_url: str = ""
     format: int = CALL_FORMAT
