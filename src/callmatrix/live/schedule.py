@@ -13,7 +13,7 @@ from callmatrix.core.geo import zone
 from callmatrix.core.pricing import daily_rent
 from callmatrix.live import sweeps
 from callmatrix.live.app import App
-from callmatrix.store import books, housekeeping, jobs, scheduled
+from callmatrix.store import attempts, books, housekeeping, jobs, plans, repeats, scheduled
 from callmatrix.store.db import DatabaseGone, Transaction
 from callmatrix.store.jobs import Job
 
@@ -22,7 +22,10 @@ EVERY_S: Final = 5.0
 KEEP_CALLBACKS: Final = timedelta(days=2)
 KEEP_JOBS: Final = timedelta(days=30)
 
+KEEP_TRIES: Final = timedelta(days=1)
+KEEP_PLANS: Final = timedelta(days=30)
 NUMBER_RENT: Final = "number_rent"
+PRUNE_PLANS: Final = "prune_plans"
 _log = logging.getLogger(__name__)
 
 
@@ -43,23 +46,32 @@ async def tick(app: App, *, now: datetime) -> None:
     async with app.db.transaction() as tx:
         await scheduled.apply_due(tx, now=now)
         for account in app.catalog.accounts():
-            await _queue_rent(app, tx, account, now)
+            await _queue_daily(app, tx, account, now)
         await housekeeping.forget(tx, callbacks_before=now - KEEP_CALLBACKS, jobs_before=now - KEEP_JOBS)
+        await attempts.forget(tx, before=now - KEEP_TRIES)
+        await repeats.forget(tx, before=now - KEEP_TRIES)
 
 
-async def _queue_rent(app: App, tx: Transaction, account: Account, now: datetime) -> None:
-    """One job for each day of the account; queued again it is the same one."""
+async def _queue_daily(app: App, tx: Transaction, account: Account, now: datetime) -> None:
+    """One job of each daily kind for each day of the account; queued again it is the same one."""
     today = now.astimezone(zone(account.time_zone)).date().isoformat()
-    await jobs.enqueue(
-        tx,
-        account.id,
-        id=app.world.new_id("job"),
-        kind=NUMBER_RENT,
-        dedupe_key=f"{NUMBER_RENT}/{today}",
-        payload={"day": today},
-        run_at=now,
-        now=now,
-    )
+    for kind in (NUMBER_RENT, PRUNE_PLANS):
+        await jobs.enqueue(
+            tx,
+            account.id,
+            id=app.world.new_id("job"),
+            kind=kind,
+            dedupe_key=f"{kind}/{today}",
+            payload={"day": today},
+            run_at=now,
+            now=now,
+        )
+
+
+async def prune_plans(app: App, job: Job) -> None:
+    """Old versions of plans that no call refers to."""
+    async with app.db.transaction() as tx:
+        await plans.prune(tx, job.account_id, made_before=app.world.now() - KEEP_PLANS)
 
 
 async def number_rent(app: App, job: Job) -> None:
@@ -86,4 +98,5 @@ async def number_rent(app: App, job: Job) -> None:
 JOBS: Final[dict[str, Callable[[App, Job], Awaitable[None]]]] = {
     ASK_CARRIER: sweeps.ask_carrier_job,
     NUMBER_RENT: number_rent,
+    PRUNE_PLANS: prune_plans,
 }
