@@ -10,9 +10,8 @@ import make
 from callmatrix.dialects.carriers.urls import Page
 from callmatrix.live import voice
 from callmatrix.store.db import Database, DatabaseGone
-from served import Line, Process, one
+from served import Line, Process, looks, one
 
-MAX_LOOKS = 2_000
 ARRIVAL = Page(connection_id=make.CONNECTION, kind="arrival")
 
 
@@ -26,7 +25,7 @@ async def capacity_held_up(db: Database) -> AsyncIterator[None]:
 
 async def asked_for_capacity(db: Database) -> int:
     """Return when somebody waits for capacity: the server process that does it for them."""
-    for _ in range(MAX_LOOKS):
+    async for _ in looks(db):
         pid: int | None = await one(
             db,
             "select pid from pg_locks where locktype = 'advisory' and not granted and database ="

@@ -33,6 +33,9 @@ from callmatrix.world import SeededWorld
 
 KEY = b"k" * 32
 SECRET = "s3cret"
+# Long enough never to be what a passing test waits for, however busy the machine.
+PATIENCE_S = 120.0
+MAX_LOOKS = 4_000
 SID = "AC00000000000000000000000000000001"
 CALLER = "+14155550199"
 DIALED = "+18885550101"
@@ -191,6 +194,7 @@ def settings_of(data: Path, *, port: int = 0) -> Settings:
 async def app_on(db: Database, *, world: SteeredWorld, data: Path) -> AsyncIterator[App]:
     """The parts of one process, without its loops: a test runs a round of each when it wants one."""
     outbound = open_outbound(allow_loopback=True)
+    db = msgspec.structs.replace(db, acquire_timeout_s=PATIENCE_S)
     try:
         async with open_catalog(db, secret_key=KEY) as known, open_feed(db) as feed:
             app = App(
@@ -223,7 +227,7 @@ async def process_on(db: Database, *, world: SteeredWorld, data: Path) -> AsyncI
 @asynccontextmanager
 async def lane_of(app: App, **bounds: Any) -> AsyncIterator[Process]:
     """The lane of an app on a port of its own; `bounds` are the lane's, where a test needs its own."""
-    lane = Lane(app, _nothing_else, **bounds)
+    lane = Lane(app, _nothing_else, **{"deadline_s": PATIENCE_S, **bounds})
     connector = aiohttp.TCPConnector(limit=0)
     async with answering(lane) as url, aiohttp.ClientSession(connector=connector) as http:
         yield Process(app, lane, url, http)
@@ -303,6 +307,13 @@ async def came_to(db: Database, call_id: str) -> dict[str, Any]:
 
 BOOKS = ("attempt", "reservation", "ledger_transaction", "posting", "caller_history", "buyer_funds", "job")
 EVERYTHING = ("call", "call_event", "callback", "cap_window", "rotation", *BOOKS)
+
+
+async def looks(db: Database) -> AsyncIterator[int]:
+    """So many looks at something that is under way, each a moment after the one before."""
+    for number in range(MAX_LOOKS):
+        yield number
+        await one(db, "select pg_sleep(0.005)")
 
 
 async def one(db: Database, query: str, *values: object) -> Any:

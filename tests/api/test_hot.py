@@ -30,6 +30,7 @@ from served import (
     app_on,
     came_to,
     lane_of,
+    looks,
     one,
     process_on,
     rows,
@@ -40,7 +41,6 @@ SORRY = "We are sorry. We cannot take your call right now."
 FAILSAFE_NUMBER = "+18885550199"
 PAGE = f"/voice/{make.CONNECTION}"
 ARRIVAL = {"CallSid": "CA1", "AccountSid": SID, "From": CALLER, "To": DIALED, "CallStatus": "ringing"}
-MAX_LOOKS = 2_000
 
 
 @asynccontextmanager
@@ -50,10 +50,9 @@ async def bounded(db: Database, data: Path, **bounds: Any) -> AsyncIterator[Proc
 
 
 async def being_decided(process: Process, arrivals: int) -> None:
-    for _ in range(MAX_LOOKS):
+    async for _ in looks(process.app.db):
         if process.lane.counters.arrivals_now == arrivals:
             return
-        await process.app.db.ping()
     raise AssertionError(f"{process.lane.counters} never came to {arrivals} arrivals")
 
 

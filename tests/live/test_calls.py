@@ -6,7 +6,10 @@ from itertools import permutations
 
 import pytest
 
+import make
 import saved
+from callmatrix.core.campaign import Screening
+from callmatrix.core.pricing import DuplicateRule
 from callmatrix.live import jobs, schedule
 from callmatrix.live.calls import LEASE_S
 from callmatrix.store.db import Database
@@ -22,6 +25,7 @@ from served import (
     Start,
     SteeredWorld,
     came_to,
+    looks,
     one,
     rows,
     save_network,
@@ -122,6 +126,19 @@ CAME_TO = {
         )
     ],
 }
+
+
+async def waiting_for(db: Database, table: str, waiting: int) -> None:
+    """Return when so many wait for a table."""
+    async for _ in looks(db):
+        count = await one(
+            db,
+            "select count(*) from pg_locks where not granted and relation = $1::regclass",
+            table,
+        )
+        if count >= waiting:
+            return
+    raise AssertionError(f"nobody waits for {table}")
 
 
 async def told_in_order(line: Line, *webhooks: Told) -> None:
@@ -254,6 +271,29 @@ async def test_a_status_before_the_last_leg_asks_the_carrier_later_and_needs_no_
     await process.settled()
     assert await one(db, "select array_agg(last_error) from job where done_at is not null") == [None]
     assert await came_to(db, line.call_id) == CAME_TO
+
+
+async def test_of_two_calls_of_one_caller_that_settle_at_once_one_is_the_duplicate(
+    db: Database, start: Start
+) -> None:
+    once = DuplicateRule(window_days=30, scope="buyer")
+    await save_network(db, make.offer(1, duplicates=once), screening=Screening(repeat_within_s=0))
+    first, second = await start(), await start()
+    lines = Line(first, sid="CA1"), Line(second, sid="CA2")
+    for line in lines:
+        assert "/dial/1" in (await line.arrive()).text
+    async with db.transaction() as tx:
+        await tx.execute("lock table caller in share mode")
+        ending = [asyncio.create_task(line.tell("dial", 1, **TALKED)) for line in lines]
+        await waiting_for(db, "caller", 2)
+    answers = await asyncio.gather(*ending)
+    assert {answer.status for answer in answers} == {200}
+    for process in (first, second):
+        await process.settled()
+    told = [(await came_to(db, line.call_id))["call"] for line in lines]
+    assert sorted(call["revenue_micros"] for call in told) == [0, 29_000_000]
+    assert await one(db, "select sum(amount_micros) from posting where account = 'buyer'") == 29_000_000
+    assert await one(db, "select array_agg(conversions order by conversions) from reservation") == [0, 1]
 
 
 # --- processes that die --------------------------------------------------------------------------------

@@ -14,9 +14,7 @@ from callmatrix.live.app import App
 from callmatrix.store import jobs
 from callmatrix.store.db import Database, DatabaseGone
 from callmatrix.store.jobs import FIRST_RETRY_S, LEASE_S, MAX_ATTEMPTS, MAX_BATCH, MAX_RETRY_S, Job
-from served import Line, Start, SteeredWorld, one, rows, save_network
-
-MAX_LOOKS = 2_000
+from served import Line, Start, SteeredWorld, looks, one, rows, save_network
 
 
 async def queue(db: Database, name: str, *, at: datetime, kind: str = "greet", **payload: str) -> bool:
@@ -178,10 +176,9 @@ async def test_the_worker_outlives_a_job_that_cannot_be_read(
     async with db.transaction() as tx:
         await tx.execute("update job set payload = '[1]'")
     working = asyncio.create_task(worker.work(process.app, {"greet": greet}))
-    for _ in range(MAX_LOOKS):
+    async for _ in looks(db):
         if "jobs could not be run" in caplog.messages:
             break
-        await db.ping()
     assert "jobs could not be run" in caplog.messages
     async with db.transaction() as tx:
         await tx.execute("update job set payload = '{}'")

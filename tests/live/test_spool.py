@@ -9,13 +9,11 @@ from pathlib import Path
 import pytest
 
 import make
-from callmatrix.api.hot import DEADLINE_S
 from callmatrix.live import replay, spool
 from callmatrix.live.spool import Spooled, SpoolFull
 from callmatrix.store import embedded
 from callmatrix.store.db import Database, DatabaseGone, connect
 from callmatrix.store.migrate import migrate
-from callmatrix.world import monotonic_s
 from served import (
     START,
     TALKED,
@@ -248,7 +246,6 @@ async def test_calls_that_came_while_the_database_was_gone_are_accounted_for(
         await process.settled()
         await asyncio.to_thread(server.dies)
 
-        began_s = monotonic_s()
         answers = [
             await arriving.arrive(),
             await talking.tell("leg", 1, CallSid="CA-leg", CallStatus="completed", CallDuration="90"),
@@ -256,7 +253,6 @@ async def test_calls_that_came_while_the_database_was_gone_are_accounted_for(
             await talking.status(),
             await arriving.status(CallDuration="7"),
         ]
-        assert monotonic_s() - began_s < len(answers) * (DEADLINE_S + 0.5)
         assert [(answer.status, SORRY in answer.text) for answer in answers] == [(200, True)] * 5
         kept = [path.read_bytes() for path in spool.waiting(place)]
         assert len(kept) == 5

@@ -36,12 +36,12 @@ from served import (
     app_on,
     came_to,
     lane_of,
+    looks,
     one,
     rows,
     save_network,
 )
 
-MAX_LOOKS = 2_000
 HELD = "select count(*) from reservation where state = 'held'"
 STANDS = "select state || ' ' || end_reason || ' ' || review from call"
 
@@ -261,7 +261,7 @@ async def test_a_call_that_still_lives_is_left_and_asked_about_again_later(
     gateway = with_gateway(db, world, tmp_path, behaviour=stays, own_timelines=False)
     async with gateway as (app, carrier):
         placed = asyncio.create_task(carrier.place_call(Caller(number=CALLER, dialed=DIALED)))
-        for _ in range(MAX_LOOKS):
+        async for _ in looks(db):
             if await one(db, "select answered_at is not null from attempt"):
                 break
         before = await rows(db, "attempt", "reservation", "posting")
