@@ -131,7 +131,11 @@ async def test_an_adjustment_gives_back_at_most_what_is_left_by_correcting_posti
     assert (nothing.status_code, nothing.json()["code"]) == (422, "invalid")
     acts = (await admin.get("/api/audit?kind=call"))["items"]
     assert [(one["act"]["what"], one["note"], one["act"]["details"]) for one in acts] == [
-        ("adjust", "Wrong number", {"credit": "9.00", "clawback": "4.50"})
+        (
+            "adjust",
+            "Wrong number",
+            {"credit": "9.00", "clawback": "4.50", "adjustment_id": part["adjustments"][0]["id"]},
+        )
     ]
 
 

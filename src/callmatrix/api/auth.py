@@ -8,12 +8,12 @@ from urllib.parse import urlsplit
 import argon2
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from callmatrix.api.access import Principal
+from callmatrix.api.access import Principal, Role
 from callmatrix.api.reading import AnyRequest
 from callmatrix.core.errors import Refused
 from callmatrix.live.app import App
 from callmatrix.store import access
-from callmatrix.store.access import User
+from callmatrix.store.access import ApiKey, User
 
 COOKIE: Final = "callmatrix_session"
 KEY_PREFIX: Final = "cmk_"
@@ -49,7 +49,9 @@ async def identify(app: App, request: AnyRequest) -> Principal:
             account_id=key.account_id,
             id=key.id,
             name=key.name,
-            role="admin",
+            role=role_of(key),
+            buyer_id=key.buyer_id,
+            publisher_id=key.publisher_id,
             scopes=frozenset(key.scopes),
         )
     token = request.cookies.get(COOKIE, "")
@@ -60,6 +62,13 @@ async def identify(app: App, request: AnyRequest) -> Principal:
     if session is None:
         raise Refused("not_signed_in", "The session is over; sign in again")
     return principal_of(session.user, csrf=session.csrf)
+
+
+def role_of(key: ApiKey) -> Role:
+    """As whom a key acts, within its scopes."""
+    if key.buyer_id is not None:
+        return "buyer"
+    return "admin" if key.publisher_id is None else "publisher"
 
 
 def principal_of(user: User, *, csrf: str) -> Principal:

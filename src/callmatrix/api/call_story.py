@@ -121,6 +121,7 @@ def told_money(call: Call, transactions: tuple[Transaction, ...]) -> CallMoney:
         clawed_back=amounts.clawed_back,
         credit_left=revenue,
         clawback_left=payout,
+        adjustments=call.adjustments,
         revision=amounts.revision,
         rating=rating,
         revenue_text=_reason("revenue", rating.revenue_reason) if rating is not None else "Not rated.",

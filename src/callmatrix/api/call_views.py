@@ -6,6 +6,7 @@ import msgspec
 
 from callmatrix.api.access import Principal
 from callmatrix.core import phone
+from callmatrix.core.call.value import Adjustment
 from callmatrix.core.documents import decode
 from callmatrix.core.flow import Visit
 from callmatrix.core.geo import CallerGeo
@@ -138,6 +139,7 @@ class CallMoney(msgspec.Struct, frozen=True, kw_only=True):
     clawed_back: Money
     credit_left: Money
     clawback_left: Money
+    adjustments: tuple[Adjustment, ...]
     revision: int
     rating: Rating | None
     revenue_text: str

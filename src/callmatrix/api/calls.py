@@ -12,10 +12,10 @@ from callmatrix.api.call_story import timeline as told_timeline
 from callmatrix.api.call_story import told_attempts, told_money
 from callmatrix.api.call_views import CallDetail, CallMoney, CallSummary, summary_of
 from callmatrix.api.operation import Ask, Operation, Reply
-from callmatrix.api.pages import Cursor, IdText, Instant, Limit, Page, cursor_of, is_full, place_of
+from callmatrix.api.pages import Cursor, IdText, Instant, Limit, Page, PageQuery, cursor_of, is_full, place_of
 from callmatrix.api.problems import invalid, not_found
 from callmatrix.core.call import events
-from callmatrix.core.call.value import Call
+from callmatrix.core.call.value import MAX_ADJUSTMENTS, Call
 from callmatrix.core.errors import Problem, Refused
 from callmatrix.core.ids import AccountId, CallId
 from callmatrix.core.money import ZERO, Money
@@ -55,13 +55,6 @@ class CallsQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     test: bool | None = None
 
 
-class UnknownCallsQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which page, newest first."""
-
-    before: Instant | None = None
-    limit: Limit = DEFAULT_LIMIT
-
-
 class UnknownCall(msgspec.Struct, frozen=True, kw_only=True):
     """A call to a number that nobody owns."""
 
@@ -72,7 +65,7 @@ class UnknownCall(msgspec.Struct, frozen=True, kw_only=True):
     at: Instant
 
 
-class Adjustment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class AdjustmentBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Give back to the buyer and take back from the publisher, in full or part, with a reason."""
 
     reason: Reason
@@ -251,10 +244,39 @@ def _outside(summary: CallSummary, call: Call, campaign: str) -> CallDetail:
 
 async def adjust_call(ask: Ask) -> Reply:
     """Credit the buyer and claw back from the publisher, never more than is left."""
-    given, who, call_id = ask.given(Adjustment), ask.who, CallId(ask.path["id"])
+    given, who, call_id = ask.given(AdjustmentBody), ask.who, CallId(ask.path["id"])
     if given.credit < ZERO or given.clawback < ZERO or not (given.credit or given.clawback):
         raise invalid("credit", "Nothing is given back", "Send a positive credit, clawback, or both")
+    adjustment_id = ask.new_id("adj")
     call, _ = await stored_call(ask.app, who.account_id, call_id)
+    if not _is_adjusted(call, adjustment_id):
+        _refuse_too_much(call, given)
+        event = events.Adjusted(
+            at=ask.now,
+            credit=given.credit,
+            clawback=given.clawback,
+            reason=given.reason,
+            by=who.name,
+            id=adjustment_id,
+        )
+        call = await live_calls.apply(ask.app, who.account_id, call_id, event)
+    if not _is_adjusted(call, adjustment_id):  # somebody else was first
+        _refuse_too_much(call, given)
+        raise Refused("conflict", f"{call_id} was adjusted {MAX_ADJUSTMENTS} times, the most there is")
+    details = {"credit": str(given.credit), "clawback": str(given.clawback), "adjustment_id": adjustment_id}
+    act = Act(what="adjust", kind="call", target_id=call_id, details=details)
+    async with ask.app.db.transaction() as tx:
+        by = By(who=who.id, at=ask.now, note=given.reason)
+        await audit.record_once(tx, who.account_id, act, by=by)
+        booked = await books.of_call(tx, who.account_id, call_id)
+    return Reply(value=told_money(call, booked))
+
+
+def _is_adjusted(call: Call, adjustment_id: str) -> bool:
+    return any(one.id == adjustment_id for one in call.adjustments)
+
+
+def _refuse_too_much(call: Call, given: AdjustmentBody) -> None:
     amounts = call.amounts
     left = {"credit": amounts.revenue - amounts.credited, "clawback": amounts.payout - amounts.clawed_back}
     too_much = tuple(
@@ -264,14 +286,6 @@ async def adjust_call(ask: Ask) -> Reply:
     )
     if too_much:
         raise Refused("invalid", "More than is left of what was booked", too_much)
-    event = events.Adjusted(
-        at=ask.now, credit=given.credit, clawback=given.clawback, reason=given.reason, by=who.name
-    )
-    changed = await live_calls.apply(ask.app, who.account_id, call_id, event)
-    details = {"credit": str(given.credit), "clawback": str(given.clawback)}
-    return await _booked(
-        ask, changed, Act(what="adjust", kind="call", target_id=call_id, details=details), given.reason
-    )
 
 
 async def dispose_call(ask: Ask) -> Reply:
@@ -285,13 +299,6 @@ async def dispose_call(ask: Ask) -> Reply:
         row = await call_search.one(tx, who.account_id, call_id)
     assert row is not None
     return Reply(value=summary_of(row, who))
-
-
-async def _booked(ask: Ask, call: Call, act: Act, reason: str) -> Reply:
-    async with ask.app.db.transaction() as tx:
-        await audit.record(tx, ask.who.account_id, act, by=By(who=ask.who.id, at=ask.now, note=reason))
-        booked = await books.of_call(tx, ask.who.account_id, call.id)
-    return Reply(value=told_money(call, booked))
 
 
 async def report_conversion(ask: Ask) -> Reply:
@@ -342,10 +349,13 @@ async def _meant(ask: Ask, given: Conversion) -> CallId:
 
 async def list_unknown_calls(ask: Ask) -> Reply:
     """Calls to numbers that nobody owns."""
-    query = ask.asked(UnknownCallsQuery)
+    query = ask.asked(PageQuery)
     async with ask.app.db.transaction() as tx:
-        rows = await unknown.latest(tx, ask.who.account_id, before=query.before or ask.now, limit=query.limit)
-    return Reply(value=Page(items=tuple(UnknownCall(**dict(row)) for row in rows)))
+        rows = await unknown.latest(tx, ask.who.account_id, after=place_of(query.cursor), limit=query.limit)
+    found = tuple(UnknownCall(**dict(row)) for row in rows)
+    last = found[-1] if is_full(found, query.limit) else None
+    cursor = None if last is None else cursor_of(last.at.isoformat(), last.carrier_ref)
+    return Reply(value=Page(items=found, next_cursor=cursor))
 
 
 def _e164(text: str, field: str) -> str:
@@ -390,9 +400,9 @@ OPERATIONS: Final = (
         tag="calls",
         summary="Credit the buyer, claw back from the publisher",
         permission="move_money",
-        body=Adjustment,
+        body=AdjustmentBody,
         returns=CallMoney,
-        example=Adjustment(reason="The caller dialled a wrong number", credit=Money.parse("12.50")),
+        example=AdjustmentBody(reason="The caller dialled a wrong number", credit=Money.parse("12.50")),
         run=adjust_call,
     ),
     Operation(
@@ -427,7 +437,7 @@ OPERATIONS: Final = (
         tag="calls",
         summary="Calls to numbers that nobody owns",
         permission="read_config",
-        query=UnknownCallsQuery,
+        query=PageQuery,
         returns=Page[UnknownCall],
         run=list_unknown_calls,
     ),

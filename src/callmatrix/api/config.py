@@ -9,7 +9,17 @@ import msgspec
 from callmatrix.api.access import Permission, Principal
 from callmatrix.api.examples import EXAMPLES
 from callmatrix.api.operation import Ask, Operation, Reply
-from callmatrix.api.pages import Cursor, IdText, Limit, Page, Search
+from callmatrix.api.pages import (
+    Cursor,
+    IdText,
+    Limit,
+    Page,
+    PageQuery,
+    Search,
+    cursor_of,
+    is_full,
+    number_of,
+)
 from callmatrix.api.problems import not_found
 from callmatrix.core.campaign import (
     Buyer,
@@ -26,10 +36,11 @@ from callmatrix.core.ids import PREFIXES
 from callmatrix.live.catalog import check_capabilities
 from callmatrix.store import catalog, lifecycle
 from callmatrix.store.audit import By
+from callmatrix.store.db import Transaction
 
 MAX_NOTE: Final = 500
 DEFAULT_LIMIT: Final = 50
-MAX_HISTORY: Final = 200
+MAX_REVISION: Final = 2**31 - 1
 
 T = TypeVar("T")
 Note = Annotated[str, msgspec.Meta(max_length=MAX_NOTE, description="Why, for the history and the audit log")]
@@ -67,13 +78,6 @@ class ListQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     archived: bool = False
     buyer_id: IdText | None = None
     connection_id: IdText | None = None
-
-
-class HistoryQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which revisions to list, newest first."""
-
-    before_revision: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)] | None = None
-    limit: Limit = DEFAULT_LIMIT
 
 
 class Act(msgspec.Struct, frozen=True, kw_only=True):
@@ -297,7 +301,7 @@ def operations_of(noun: Noun) -> tuple[Operation, ...]:
             tag=noun.many,
             summary="List revisions: what was done, by whom, when and why",
             permission="read_config",
-            query=HistoryQuery,
+            query=PageQuery,
             returns=Page[catalog.Revision],
             run=_historian(noun),
         ),
@@ -369,13 +373,25 @@ def _lister(noun: Noun) -> Run:
 
 def _creator(noun: Noun) -> Run:
     async def run(ask: Ask) -> Reply:
-        document = with_id(noun, ask.given(noun.body), ask.app.world.new_id(PREFIXES[noun.one]))
+        document = with_id(noun, ask.given(noun.body), ask.new_id(PREFIXES[noun.one]))
         async with ask.app.db.transaction() as tx:
+            made = await made_before(tx, ask, noun, document.id)
+            if made is not None:
+                return made
             stored = await catalog.create(tx, ask.who.account_id, document, by=by_of(ask))
             await check_capabilities(tx, ask.who.account_id, stored.document)
         return record_reply(noun, stored, ask.who, status=201)
 
     return run
+
+
+async def made_before(tx: Transaction, ask: Ask, noun: Noun, new_id: str) -> Reply | None:
+    """The answer of a repeat whose first process died after making the record, or is about to make it."""
+    if not ask.repeat:
+        return None
+    await catalog.lock(tx, ask.who.account_id)
+    found = await catalog.find(tx, ask.who.account_id, noun.document, new_id)
+    return None if found is None else record_reply(noun, found, ask.who, status=201)
 
 
 def _reader(noun: Noun) -> Run:
@@ -438,7 +454,8 @@ def merge_patch(target: Any, patch: Any) -> Any:
 
 def _historian(noun: Noun) -> Run:
     async def run(ask: Ask) -> Reply:
-        query = ask.asked(HistoryQuery)
+        query = ask.asked(PageQuery)
+        before = number_of(query.cursor)
         async with ask.app.db.transaction() as tx:
             await catalog.get(tx, ask.who.account_id, noun.document, ask.path["id"])
             found = await catalog.history(
@@ -446,10 +463,11 @@ def _historian(noun: Noun) -> Run:
                 ask.who.account_id,
                 noun.document,
                 ask.path["id"],
-                before_revision=query.before_revision,
+                before_revision=None if before is None else min(before, MAX_REVISION),
                 limit=query.limit,
             )
-        return Reply(value=Page(items=found))
+        cursor = cursor_of(str(found[-1].revision)) if is_full(found, query.limit) else None
+        return Reply(value=Page(items=found, next_cursor=cursor))
 
     return run
 
@@ -537,13 +555,17 @@ def _restore_operation(noun: Noun) -> Operation:
 def _clone_operation(noun: Noun) -> Operation:
     async def run(ask: Ask) -> Reply:
         given = ask.given(CloneBody)
+        new_id = ask.new_id(PREFIXES[noun.one])
         async with ask.app.db.transaction() as tx:
+            made = await made_before(tx, ask, noun, new_id)
+            if made is not None:
+                return made
             stored = await lifecycle.clone(
                 tx,
                 ask.who.account_id,
                 noun.document,
                 ask.path["id"],
-                new_id=ask.app.world.new_id(PREFIXES[noun.one]),
+                new_id=new_id,
                 by=by_of(ask, given.note),
                 name=given.name,
             )

@@ -228,7 +228,11 @@ async def close_statement(ask: Ask) -> Reply:
     given, who = ask.given(CloseStatement), ask.who
     if given.ends_at > ask.now:
         raise invalid("ends_at", "It has not come yet", "Close up to now at the latest")
+    statement_id = ask.new_id("stm")
     async with ask.app.db.transaction() as tx:
+        made = await books.closed_statement(tx, who.account_id, statement_id) if ask.repeat else None
+        if made is not None:
+            return _closed_reply(made)
         await _refuse_unknown_owner(tx, ask, given.account, given.owner_id)
         statement = await books.open_statement(
             tx, who.account_id, account=given.account, owner_id=given.owner_id, ends_at=given.ends_at
@@ -236,14 +240,16 @@ async def close_statement(ask: Ask) -> Reply:
         if given.ends_at <= statement.starts_at:
             at = statement.starts_at.isoformat()
             raise invalid("ends_at", f"Everything up to {at} is closed", "Close up to a later instant")
-        closed = ClosedStatement(
-            id=ask.app.world.new_id("stm"), statement=statement, closed_at=ask.now, closed_by=who.id
-        )
+        closed = ClosedStatement(id=statement_id, statement=statement, closed_at=ask.now, closed_by=who.id)
         if not await books.close_statement(tx, who.account_id, closed):
             raise Refused("changed_meanwhile", "Somebody closed this period meanwhile; look at it again")
         details = {"account": given.account, "owner_id": given.owner_id}
         act = Act(what="close", kind="statement", target_id=closed.id, details=details)
         await audit.record(tx, who.account_id, act, by=By(who=who.id, at=ask.now))
+    return _closed_reply(closed)
+
+
+def _closed_reply(closed: ClosedStatement) -> Reply:
     return Reply(value=closed, status=201, headers={"Location": f"/api/statements/{closed.id}"})
 
 

@@ -1,5 +1,6 @@
 """One operation of the API as a value: its path, its shapes, who may call it, and what answers it."""
 
+import base64
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
 from typing import Any, Final, Literal, TypeVar
@@ -16,13 +17,15 @@ MAX_BODY_BYTES: Final = 1_048_576
 JSON: Final = "application/json"
 MERGE_PATCH: Final = "application/merge-patch+json"
 PROBLEM_JSON: Final = "application/problem+json"
+_ID_BYTES: Final = 16
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True):
     """One request, checked and read: `query` and `body` are of the operation's types.
 
     `revision` is that of `If-Match`; `session` is the session cookie's secret; `address` the caller's;
-    `last_event_id` the header of a stream that goes on.
+    `last_event_id` the header of a stream that goes on. `repeat` names the request where it came with an
+    idempotency key: the same for its repeats, and for no other request.
     """
 
     app: App
@@ -37,6 +40,14 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     address: str
     accept: str
     last_event_id: str = ""
+    repeat: bytes = b""
+
+    def new_id(self, prefix: str) -> str:
+        """The id of a record to make: of a request with an idempotency key always the same one, so that a
+        repeat whose first answer was lost finds the record that it made."""
+        if not self.repeat:
+            return self.app.world.new_id(prefix)
+        return derived_id(prefix, self.repeat)
 
     @property
     def who(self) -> Principal:
@@ -64,6 +75,11 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     raw: bytes | None = None
     stream: AsyncIterator[bytes] | None = None
     media_type: str = JSON
+
+
+def derived_id(prefix: str, name: bytes) -> str:
+    """An id made of a name of at least 128 evenly spread bits; it looks like every other one."""
+    return f"{prefix}_{base64.b32hexencode(name[:_ID_BYTES]).decode().rstrip('=').lower()}"
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True):

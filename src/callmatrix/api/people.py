@@ -9,7 +9,16 @@ from callmatrix.api import auth
 from callmatrix.api.access import Principal, Role, Scope
 from callmatrix.api.config import by_of
 from callmatrix.api.operation import Ask, Operation, Reply
-from callmatrix.api.pages import IdText, Instant, Page
+from callmatrix.api.pages import (
+    IdText,
+    Instant,
+    Page,
+    PageQuery,
+    cursor_of,
+    is_full,
+    parts_of,
+    place_of,
+)
 from callmatrix.api.problems import invalid
 from callmatrix.core.campaign import Buyer, Publisher
 from callmatrix.core.errors import Refused
@@ -98,11 +107,14 @@ class UserLink(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KeyBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A key to be: what for, what it may, and until when."""
+    """A key to be: what for, what it may, and until when. With `buyer_id` or `publisher_id` it is for that
+    one's own system: it sees what their people see, and may have the scopes `read` and `write`."""
 
     name: PersonName
     scopes: Annotated[tuple[Scope, ...], msgspec.Meta(min_length=1, max_length=4)]
     expires_at: Instant | None = None
+    buyer_id: IdText | None = None
+    publisher_id: IdText | None = None
 
 
 class NewKey(msgspec.Struct, frozen=True, kw_only=True):
@@ -247,16 +259,21 @@ def _me(who: Principal) -> Me:
 
 async def list_users(ask: Ask) -> Reply:
     """Everybody who may sign in."""
+    query = ask.asked(PageQuery)
+    after = parts_of(query.cursor, 1)
     async with ask.app.db.transaction() as tx:
-        found = await access.users(tx, ask.who.account_id)
-    return Reply(value=Page(items=found))
+        found = await access.users(
+            tx, ask.who.account_id, after="" if after is None else after[0], limit=query.limit
+        )
+    cursor = cursor_of(found[-1].email) if is_full(found, query.limit) else None
+    return Reply(value=Page(items=found, next_cursor=cursor))
 
 
 async def create_user(ask: Ask) -> Reply:
     """A new person, with the link by which they choose a password."""
     given = ask.given(UserBody)
     user = User(
-        id=UserId(ask.app.world.new_id("usr")),
+        id=UserId(ask.new_id("usr")),
         account_id=ask.who.account_id,
         email=given.email,
         name=given.name,
@@ -267,7 +284,8 @@ async def create_user(ask: Ask) -> Reply:
     )
     async with ask.app.db.transaction() as tx:
         await _refuse_unknown_scope(tx, user)
-        kept = await access.add_user(tx, user, by=by_of(ask))
+        made = await access.find_user(tx, user.account_id, user.id) if ask.repeat else None
+        kept = made or await access.add_user(tx, user, by=by_of(ask))
         return await _linked(ask, tx, kept)
 
 
@@ -305,17 +323,21 @@ async def change_user(ask: Ask) -> Reply:
         return Reply(value=await access.change_user(tx, user, by=by_of(ask)))
 
 
-async def _refuse_unknown_scope(tx: Transaction, user: User) -> None:
-    if user.buyer_id is not None:
-        await catalog.get(tx, user.account_id, Buyer, user.buyer_id)
-    if user.publisher_id is not None:
-        await catalog.get(tx, user.account_id, Publisher, user.publisher_id)
+async def _refuse_unknown_scope(tx: Transaction, whose: User | ApiKey) -> None:
+    if whose.buyer_id is not None:
+        await catalog.get(tx, whose.account_id, Buyer, whose.buyer_id)
+    if whose.publisher_id is not None:
+        await catalog.get(tx, whose.account_id, Publisher, whose.publisher_id)
 
 
 async def list_keys(ask: Ask) -> Reply:
     """Every key, revoked ones too."""
+    query = ask.asked(PageQuery)
     async with ask.app.db.transaction() as tx:
-        return Reply(value=Page(items=await access.keys(tx, ask.who.account_id)))
+        found = await access.keys(tx, ask.who.account_id, after=place_of(query.cursor), limit=query.limit)
+    last = found[-1] if is_full(found, query.limit) else None
+    cursor = None if last is None else cursor_of(last.created_at.isoformat(), last.id)
+    return Reply(value=Page(items=found, next_cursor=cursor))
 
 
 async def create_key(ask: Ask) -> Reply:
@@ -323,19 +345,26 @@ async def create_key(ask: Ask) -> Reply:
     given = ask.given(KeyBody)
     if given.expires_at is not None and given.expires_at <= ask.now:
         raise invalid("expires_at", "It is past", "Send a later instant, or none")
+    outsider = given.buyer_id is not None or given.publisher_id is not None
+    if outsider and not set(given.scopes) <= {"read", "write"}:
+        raise invalid("scopes", "A buyer's or publisher's key may not so much", "Send read, write, or both")
     secret = auth.KEY_PREFIX + ask.app.world.token()
     key = ApiKey(
-        id=ask.app.world.new_id("key"),
+        id=ask.new_id("key"),
         account_id=ask.who.account_id,
         name=given.name,
         prefix="",
         scopes=tuple(dict.fromkeys(given.scopes)),
+        buyer_id=None if given.buyer_id is None else BuyerId(given.buyer_id),
+        publisher_id=None if given.publisher_id is None else PublisherId(given.publisher_id),
         created_by=ask.who.id,
         created_at=ask.now,
         expires_at=given.expires_at,
     )
     async with ask.app.db.transaction() as tx:
-        kept = await access.add_key(tx, key, token=secret, by=by_of(ask))
+        await _refuse_unknown_scope(tx, key)
+        made = await access.renew_key(tx, key.account_id, key.id, token=secret) if ask.repeat else None
+        kept = made or await access.add_key(tx, key, token=secret, by=by_of(ask))
     return Reply(value=NewKey(key=kept, secret=secret), status=201)
 
 
@@ -416,8 +445,9 @@ OPERATIONS: Final = (
         path="/api/users",
         name="list_users",
         tag="users and keys",
-        summary="Everybody who may sign in",
+        summary="Everybody who may sign in, by address",
         permission="administer",
+        query=PageQuery,
         returns=Page[User],
         run=list_users,
     ),
@@ -478,6 +508,7 @@ OPERATIONS: Final = (
         tag="users and keys",
         summary="API keys, newest first",
         permission="administer",
+        query=PageQuery,
         returns=Page[ApiKey],
         run=list_keys,
     ),
@@ -493,6 +524,7 @@ OPERATIONS: Final = (
         status=201,
         example=KeyBody(name="Nightly export", scopes=("read",)),
         secret=True,
+        refusals=("not_found", "conflict"),
         run=create_key,
     ),
     Operation(

@@ -1,5 +1,6 @@
 """Once and no more: a POST with an idempotency key is done once, and its answer repeated byte for byte."""
 
+import hashlib
 import re
 from collections.abc import Callable
 from datetime import timedelta
@@ -35,6 +36,8 @@ async def once(
     """Do the request, or repeat the answer that its key got before.
 
     Refusals are answers too and are kept; what failed on our side is not, so that it can be tried again.
+    The answer is saved after the work: a process that dies between the two lets a repeat do the work again,
+    which every operation bears, because `Ask.repeat` names what it makes or books.
     """
     if _KEY.fullmatch(key) is None:
         raise invalid("Idempotency-Key", "It is not a key", "Send 1 to 100 letters, digits and _ . : -")
@@ -53,8 +56,9 @@ async def once(
         )
     if isinstance(begun, Answered):
         return _again(_opened(operation, ask, begun.response))
+    name = hashlib.sha256(f"{account_id}\0{kept_as}\0".encode() + request).digest()
     try:
-        answer = render(await operation.run(ask))
+        answer = render(await operation.run(msgspec.structs.replace(ask, repeat=name)))
     except Refused as refused:
         if REFUSALS[refused.code][0] >= _SERVER_ERROR:
             await _give_up(ask, kept_as, turn=begun.turn)
@@ -71,8 +75,15 @@ async def once(
     )
     response = _closed(operation, ask, msgspec.msgpack.encode(kept))
     async with app.db.transaction() as tx:
-        await repeats.finish(tx, account_id, kept_as, turn=begun.turn, status=kept.status, response=response)
-    return answer
+        if await repeats.finish(
+            tx, account_id, kept_as, turn=begun.turn, status=kept.status, response=response
+        ):
+            return answer
+        # The lease ran out and somebody repeated the request: theirs is the answer, for both.
+        theirs = await repeats.answered(tx, account_id, kept_as)
+    if theirs is None:
+        raise Refused("key_in_use", "A repeat of this request is still under way: repeat it a little later")
+    return _again(_opened(operation, ask, theirs.response))
 
 
 async def _give_up(ask: Ask, kept_as: str, *, turn: int) -> None:

@@ -52,15 +52,19 @@ def operations_of(noun: Noun) -> tuple[Operation, ...]:
     """Planning and listing the changes of one noun."""
 
     async def plan(ask: Ask) -> Reply:
-        given = ask.given(ScheduleBody)
+        given, new_id = ask.given(ScheduleBody), ask.new_id("sch")
         async with ask.app.db.transaction() as tx:
+            await catalog.lock(tx, ask.who.account_id)
+            made = await scheduled.find(tx, ask.who.account_id, new_id) if ask.repeat else None
+            if made is not None:
+                return Reply(value=_told(noun, made, ask), status=201)
             before = await catalog.get(tx, ask.who.account_id, noun.document, ask.path["id"])
             merged = merge_patch(to_plain(body_of(noun, before.document, ask.who)), given.change)
             planned = await scheduled.schedule(
                 tx,
                 ask.who.account_id,
                 with_id(noun, body_from(noun, merged), ask.path["id"]),
-                id=ask.app.world.new_id("sch"),
+                id=new_id,
                 starts_at=given.starts_at,
                 by=by_of(ask, given.note),
             )

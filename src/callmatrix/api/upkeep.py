@@ -137,7 +137,7 @@ async def create_block(ask: Ask) -> Reply:
     if given.expires_at is not None and given.expires_at <= ask.now:
         raise invalid("expires_at", "It is past", "Send a later instant, or none")
     block = Block(
-        id=ask.app.world.new_id("blk"),
+        id=ask.new_id("blk"),
         pattern=given.pattern,
         side=given.side,
         matches=given.matches,
@@ -150,7 +150,9 @@ async def create_block(ask: Ask) -> Reply:
     async with ask.app.db.transaction() as tx:
         if given.campaign_id is not None:
             await catalog.get(tx, ask.who.account_id, Campaign, given.campaign_id)
-        kept = await blocks.add(tx, ask.who.account_id, block)
+        await catalog.lock(tx, ask.who.account_id)
+        made = await blocks.find(tx, ask.who.account_id, block.id) if ask.repeat else None
+        kept = made or await blocks.add(tx, ask.who.account_id, block)
     return Reply(value=kept, status=201)
 
 

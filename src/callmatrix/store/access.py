@@ -51,13 +51,16 @@ class SessionFound(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
-    """A key for programs, without its secret: `prefix` is the beginning of it, for people to tell by."""
+    """A key for programs, without its secret: `prefix` is the beginning of it, for people to tell by. One of
+    a buyer's or publisher's own system sees what is theirs, like their people."""
 
     id: str
     account_id: AccountId
     name: str
     prefix: str
     scopes: tuple[str, ...]
+    buyer_id: BuyerId | None = None
+    publisher_id: PublisherId | None = None
     created_by: str
     created_at: datetime
     expires_at: datetime | None = None
@@ -134,16 +137,27 @@ async def change_user(tx: Transaction, user: User, *, by: By) -> User:
 
 async def get_user(tx: Transaction, account_id: AccountId, user_id: UserId) -> User:
     """A user of an account; `Refused("not_found")`."""
-    row = await tx.fetchrow("select * from app_user where account_id = $1 and id = $2", account_id, user_id)
-    if row is None:
+    found = await find_user(tx, account_id, user_id)
+    if found is None:
         raise Refused("not_found", f"There is no user {user_id}")
-    return _user(row)
+    return found
 
 
-async def users(tx: Transaction, account_id: AccountId) -> tuple[User, ...]:
-    """All users of an account, by address."""
+async def find_user(tx: Transaction, account_id: AccountId, user_id: UserId) -> User | None:
+    """A user of an account; None where there is none."""
+    row = await tx.fetchrow("select * from app_user where account_id = $1 and id = $2", account_id, user_id)
+    return None if row is None else _user(row)
+
+
+async def users(
+    tx: Transaction, account_id: AccountId, *, after: str = "", limit: int = MAX_USERS
+) -> tuple[User, ...]:
+    """The users of an account, by address, those after an address."""
     rows = await tx.fetch(
-        "select * from app_user where account_id = $1 order by email limit $2", account_id, MAX_USERS
+        "select * from app_user where account_id = $1 and email > $2 order by email limit $3",
+        account_id,
+        after,
+        min(limit, MAX_USERS),
     )
     return tuple(_user(row) for row in rows)
 
@@ -321,12 +335,17 @@ async def add_key(tx: Transaction, key: ApiKey, *, token: str, by: By) -> ApiKey
         remedy = f"Use a name of 1 to {MAX_NAME} characters and at most {MAX_SCOPES} scopes"
         problem = Problem(field="name", problem="The key cannot be called or scoped so", remedy=remedy)
         raise Refused("invalid", "The key cannot be saved so", (problem,))
+    if key.buyer_id is not None and key.publisher_id is not None:
+        problem = Problem(
+            field="publisher_id", problem="A key is a buyer's or a publisher's", remedy="Send one of both"
+        )
+        raise Refused("invalid", "The key cannot be saved so", (problem,))
     kept = msgspec.structs.replace(
         key, prefix=token[:KEY_PREFIX_CHARS], created_by=by.who, created_at=by.at, last_used_at=None
     )
     await tx.execute(
         "insert into api_key (account_id, id, name, prefix, token_hash, scopes, created_by, created_at,"
-        " expires_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        " expires_at, buyer_id, publisher_id) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         kept.account_id,
         kept.id,
         kept.name,
@@ -336,9 +355,32 @@ async def add_key(tx: Transaction, key: ApiKey, *, token: str, by: By) -> ApiKey
         kept.created_by,
         kept.created_at,
         kept.expires_at,
+        kept.buyer_id,
+        kept.publisher_id,
     )
     await audit.record(tx, kept.account_id, Act(what="create", kind="api_key", target_id=kept.id), by=by)
     return kept
+
+
+async def renew_key(tx: Transaction, account_id: AccountId, key_id: str, *, token: str) -> ApiKey | None:
+    """Another secret for a key whose first one never reached its maker; None where there is no such key.
+    `Refused("conflict")` for one that was used or revoked: its secret did."""
+    row = await tx.fetchrow(
+        "select * from api_key where account_id = $1 and id = $2 for update", account_id, key_id
+    )
+    if row is None:
+        return None
+    if row["last_used_at"] is not None or row["revoked_at"] is not None:
+        raise Refused("conflict", f"The key {key_id} was made by this request, and used or revoked since")
+    prefix = token[:KEY_PREFIX_CHARS]
+    await tx.execute(
+        "update api_key set token_hash = $3, prefix = $4 where account_id = $1 and id = $2",
+        account_id,
+        key_id,
+        hashed(token),
+        prefix,
+    )
+    return msgspec.structs.replace(_key(row), prefix=prefix)
 
 
 async def find_key(tx: Transaction, token: str, *, now: datetime) -> ApiKey | None:
@@ -361,12 +403,22 @@ async def find_key(tx: Transaction, token: str, *, now: datetime) -> ApiKey | No
     return _key(row)
 
 
-async def keys(tx: Transaction, account_id: AccountId) -> tuple[ApiKey, ...]:
-    """An account's keys, revoked ones too, newest first."""
+async def keys(
+    tx: Transaction,
+    account_id: AccountId,
+    *,
+    after: tuple[datetime, str] | None = None,
+    limit: int = MAX_KEYS,
+) -> tuple[ApiKey, ...]:
+    """An account's keys, revoked ones too, newest first, older than `after` (instant made and id)."""
     rows = await tx.fetch(
-        "select * from api_key where account_id = $1 order by created_at desc, id desc limit $2",
+        "select * from api_key where account_id = $1"
+        " and ($2::timestamptz is null or (created_at, id) < ($2, $3))"
+        " order by created_at desc, id desc limit $4",
         account_id,
-        MAX_KEYS,
+        None if after is None else after[0],
+        None if after is None else after[1],
+        min(limit, MAX_KEYS),
     )
     return tuple(_key(row) for row in rows)
 
@@ -392,6 +444,8 @@ def _key(row: Row) -> ApiKey:
         name=row["name"],
         prefix=row["prefix"],
         scopes=tuple(row["scopes"]),
+        buyer_id=row["buyer_id"],
+        publisher_id=row["publisher_id"],
         created_by=row["created_by"],
         created_at=row["created_at"],
         expires_at=row["expires_at"],

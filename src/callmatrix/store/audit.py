@@ -60,6 +60,21 @@ async def record(tx: Transaction, account_id: AccountId, act: Act, *, by: By) ->
     )
 
 
+async def record_once(tx: Transaction, account_id: AccountId, act: Act, *, by: By) -> None:
+    """As `record`, unless the same act on the same target is written down already: the details name it."""
+    known = await tx.fetchval(
+        "select exists(select from audit where account_id = $1 and kind = $2 and target_id = $3"
+        " and what = $4 and details = $5)",
+        account_id,
+        act.kind,
+        act.target_id,
+        act.what,
+        encode(act.details),
+    )
+    if not known:
+        await record(tx, account_id, act, by=by)
+
+
 async def acts(
     tx: Transaction,
     account_id: AccountId,

@@ -68,6 +68,12 @@ async def add(tx: Transaction, account_id: AccountId, block: Block) -> Block:
     return kept
 
 
+async def find(tx: Transaction, account_id: AccountId, block_id: str) -> Block | None:
+    """One entry, in use or removed; None where there is none."""
+    row = await tx.fetchrow("select * from block where account_id = $1 and id = $2", account_id, block_id)
+    return None if row is None else _block(row)
+
+
 async def remove(tx: Transaction, account_id: AccountId, block_id: str, *, by: By) -> None:
     """Block no more; `Refused("not_found")` where there is no such entry."""
     await catalog.lock(tx, account_id)

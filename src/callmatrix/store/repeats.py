@@ -85,6 +85,17 @@ async def finish(
     return kept is not None
 
 
+async def answered(tx: Transaction, account_id: AccountId, key: str) -> Answered | None:
+    """The answer that a key has by now."""
+    row = await tx.fetchrow(
+        "select status, response from idempotency_key where account_id = $1 and key = $2"
+        " and status is not null",
+        account_id,
+        key,
+    )
+    return None if row is None else Answered(status=row["status"], response=row["response"])
+
+
 async def give_up(tx: Transaction, account_id: AccountId, key: str, *, turn: int) -> None:
     """Nothing was done: the same key may be used again, also for another request."""
     await tx.execute(

@@ -87,6 +87,14 @@ async def cancel(tx: Transaction, account_id: AccountId, scheduled_id: str, *, b
     await audit.record(tx, account_id, _act("cancel", row), by=by)
 
 
+async def find(tx: Transaction, account_id: AccountId, scheduled_id: str) -> Scheduled | None:
+    """One change to come, or that came; None where there is none."""
+    row = await tx.fetchrow(
+        "select * from config_scheduled where account_id = $1 and id = $2", account_id, scheduled_id
+    )
+    return None if row is None else _scheduled(row)
+
+
 async def of(
     tx: Transaction, account_id: AccountId, kind: type[T], config_id: str, *, waiting: bool = True
 ) -> tuple[Scheduled, ...]:

@@ -29,13 +29,17 @@ async def record(
     )
 
 
-async def latest(tx: Transaction, account_id: AccountId, *, before: datetime, limit: int) -> list[Row]:
-    """The unknown calls before an instant, newest first."""
+async def latest(
+    tx: Transaction, account_id: AccountId, *, after: tuple[datetime, str] | None, limit: int
+) -> list[Row]:
+    """The unknown calls, newest first, older than `after` (instant and carrier reference)."""
     rows: list[Row] = await tx.fetch(
         "select connection_id, carrier_ref, dialed, caller, at from unknown_call"
-        " where account_id = $1 and at < $2 order by at desc limit $3",
+        " where account_id = $1 and ($2::timestamptz is null or (at, carrier_ref) < ($2, $3))"
+        " order by at desc, carrier_ref desc limit $4",
         account_id,
-        before,
+        None if after is None else after[0],
+        None if after is None else after[1],
         limit,
     )
     return rows
