@@ -8,13 +8,14 @@ from typing import Any, Final
 import msgspec
 
 from callmatrix.core.call.value import Call
-from callmatrix.core.ids import AccountId, CallId
+from callmatrix.core.ids import AccountId, CallId, ConnectionId
 from callmatrix.live.catalog import Catalog
 from callmatrix.live.feed import Feed
 from callmatrix.live.masks import Masks
 from callmatrix.live.outbound import Outbound
 from callmatrix.live.reservations import Reservations
 from callmatrix.settings import Settings
+from callmatrix.store.calls import History
 from callmatrix.store.db import Database
 from callmatrix.world import World
 
@@ -23,31 +24,51 @@ MAX_BACKGROUND: Final = 20_000
 
 
 class RecentCalls:
-    """Calls as this process saved them last. Never trusted: the save compares the version."""
+    """Calls as this process saved them last, and the history of their callers as it read it. Never trusted:
+    the save compares the versions of both."""
 
-    __slots__ = ("_calls",)
+    __slots__ = ("_calls", "_histories", "_named")
 
     def __init__(self) -> None:
         self._calls: OrderedDict[tuple[AccountId, CallId], Call] = OrderedDict()
+        self._histories: dict[tuple[AccountId, CallId], History] = {}
+        self._named: dict[tuple[ConnectionId, str], CallId] = {}
 
     def get(self, account_id: AccountId, call_id: CallId) -> Call | None:
         """The call, if this process had it lately."""
         return self._calls.get((account_id, call_id))
 
-    def put(self, call: Call) -> None:
-        """Remember a call, forgetting the oldest past `MAX_RECENT_CALLS`, and closed ones."""
-        key = (call.account_id, call.id)
+    def find(self, connection_id: ConnectionId, carrier_ref: str) -> CallId | None:
+        """The call that a carrier names, if this process had it lately."""
+        return self._named.get((connection_id, carrier_ref))
+
+    def put(self, call: Call, *, history: History | None = None) -> None:
+        """Remember a call and, where it was just read and still holds, the history of its caller;
+        forget the oldest past `MAX_RECENT_CALLS`, and closed ones."""
         if call.cost_booked:
-            self._calls.pop(key, None)
+            self.drop(call.account_id, call.id)
             return
+        key = (call.account_id, call.id)
         self._calls[key] = call
         self._calls.move_to_end(key)
+        if history is not None:
+            self._histories[key] = history
+        if call.connection_id is not None:
+            self._named[call.connection_id, call.carrier_ref] = call.id
         if len(self._calls) > MAX_RECENT_CALLS:
-            self._calls.popitem(last=False)
+            self.drop(*next(iter(self._calls)))
 
     def drop(self, account_id: AccountId, call_id: CallId) -> None:
-        """Forget a call that somebody else changed."""
-        self._calls.pop((account_id, call_id), None)
+        """Forget a call: somebody else changed it, or it is over."""
+        call = self._calls.pop((account_id, call_id), None)
+        self._histories.pop((account_id, call_id), None)
+        if call is not None and call.connection_id is not None:
+            self._named.pop((call.connection_id, call.carrier_ref), None)
+
+    def take_history(self, call: Call) -> History | None:
+        """The history of the caller, if this process read it for this call; once, since who settles by it
+        makes a newer one."""
+        return self._histories.pop((call.account_id, call.id), None)
 
 
 class Background:

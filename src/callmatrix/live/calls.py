@@ -13,7 +13,6 @@ from callmatrix.core.call.commands import (
     BookLate,
     CarrierOrder,
     Command,
-    Enqueue,
     Fetch,
     Look,
     Reserve,
@@ -54,6 +53,7 @@ class Turn:
         "call",
         "caller_version",
         "failed_safe",
+        "history",
         "lease",
         "new",
         "plan",
@@ -79,6 +79,7 @@ class Turn:
         self.failed_safe = failed_safe
         self.batch: list[Taken] = []
         self.caller_version: int | None = None
+        self.history: calls.History | None = None
 
 
 def no_reply(call: Call, orders: tuple[CarrierOrder, ...]) -> bytes:
@@ -193,8 +194,10 @@ async def _with_history(app: App, turn: Turn, event: events.Event) -> events.Eve
     (rule 18): two calls of one caller that settle at once cannot both count as the first."""
     if turn.call.caller is None or not _settles(turn.call, event):
         return event
-    async with app.db.session() as tx:
-        past = await calls.history(tx, turn.account_id, turn.call.caller, apart_from=turn.call.id)
+    past = app.recent.take_history(turn.call)
+    if past is None:
+        async with app.db.session() as tx:
+            past = await calls.history(tx, turn.account_id, turn.call.caller, apart_from=turn.call.id)
     turn.caller_version = past.version
     match event:
         case events.LegEnded() | events.ConversionReported():
@@ -221,7 +224,7 @@ def _settles(call: Call, event: events.Event) -> bool:
 async def _save(app: App, turn: Turn, reply: bytes | None) -> SaveResult:
     taken = tuple(turn.batch)
     commands = [command for each in taken for command in each.step.commands]
-    jobs = sum(1 for command in commands if isinstance(command, Enqueue))
+    jobs = len(calls.queued(commands))
     async with app.db.session() as tx:
         result = await calls.save(
             tx,
@@ -235,9 +238,10 @@ async def _save(app: App, turn: Turn, reply: bytes | None) -> SaveResult:
             job_ids=tuple(app.world.new_id("job") for _ in range(jobs)),
         )
     if result == "saved":
-        app.recent.put(turn.call)
+        app.recent.put(turn.call, history=turn.history if turn.caller_version is None else None)
         turn.batch.clear()
         turn.caller_version = None
+        turn.history = None
         turn.new = False
         if turn.lease is not None:
             turn.lease = msgspec.structs.replace(turn.lease, first=False)

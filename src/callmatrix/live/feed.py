@@ -79,9 +79,7 @@ class Subscription:
         """The next event, or that there will be none, or None after `timeout_s` without either."""
         if not self._queue and self._ended is None:
             self._wake.clear()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(timeout_s):
-                    await self._wake.wait()
+            await _set_within(self._wake, timeout_s)
         if self._queue:
             return self._queue.popleft()
         return Ended(reason=self._ended) if self._ended is not None else None
@@ -113,6 +111,7 @@ class Feed:
         self._poll_s = poll_s
         self._saved = asyncio.Event()
         self._heard = asyncio.Event()
+        self._wanted = asyncio.Event()
         self._subscriptions: dict[AccountId, set[Subscription]] = {}
         self.position = position
         self.lagged = 0
@@ -137,6 +136,7 @@ class Feed:
         self.refuse_when_full()
         subscription = Subscription(self, audience, self.position)
         self._subscriptions.setdefault(audience.account_id, set()).add(subscription)
+        self._wanted.set()
         try:
             yield subscription
         finally:
@@ -196,11 +196,14 @@ class Feed:
     async def _read_and_wait(self) -> None:
         self._heard.clear()
         holds_back = await self.read_on()
+        if not self._subscriptions:
+            # Nobody listens here: the position is kept near to the end, and that is all.
+            self._wanted.clear()
+            await _set_within(self._wanted, self._poll_s)
+            return
         # Events behind an older transaction get no notification of their own when it ends.
         wait_s = min(TICK_S, self._poll_s) if holds_back else self._poll_s
-        with suppress(TimeoutError):
-            async with asyncio.timeout(wait_s):
-                await self._heard.wait()
+        await _set_within(self._heard, wait_s)
 
     async def read_on(self) -> bool:
         """Hand out what is readable now; returns whether more is committed but not readable yet."""
@@ -242,6 +245,12 @@ class Feed:
             left.discard(subscription)
             if not left:
                 del self._subscriptions[account_id]
+
+
+async def _set_within(event: asyncio.Event, timeout_s: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(timeout_s):
+            await event.wait()
 
 
 @asynccontextmanager

@@ -9,11 +9,14 @@ from typing import Final
 from callmatrix.core import ledger
 from callmatrix.core.call.legs import ASK_CARRIER
 from callmatrix.core.campaign import Account
+from callmatrix.core.caps import LateBooking
+from callmatrix.core.documents import decode
 from callmatrix.core.geo import zone
 from callmatrix.core.pricing import daily_rent
 from callmatrix.live import sweeps
 from callmatrix.live.app import App
-from callmatrix.store import attempts, books, housekeeping, jobs, plans, repeats, scheduled
+from callmatrix.store import attempts, books, housekeeping, jobs, plans, repeats, reservations, scheduled
+from callmatrix.store.calls import BOOK_LATE
 from callmatrix.store.db import DatabaseGone, Transaction
 from callmatrix.store.jobs import Job
 
@@ -21,7 +24,6 @@ EVERY_S: Final = 5.0
 # Carriers repeat a webhook within minutes; a reply kept for two days answers any repeat.
 KEEP_CALLBACKS: Final = timedelta(days=2)
 KEEP_JOBS: Final = timedelta(days=30)
-
 KEEP_TRIES: Final = timedelta(days=1)
 KEEP_PLANS: Final = timedelta(days=30)
 NUMBER_RENT: Final = "number_rent"
@@ -94,9 +96,17 @@ async def number_rent(app: App, job: Job) -> None:
                 await books.book(tx, job.account_id, rent)
 
 
+async def book_late(app: App, job: Job) -> None:
+    """What a rating after settlement changed in the caps' windows, where the process that saved it died."""
+    booking = decode(job.payload["booking"], LateBooking)
+    async with app.db.session() as tx:
+        await reservations.book_late(tx, job.account_id, booking)
+
+
 # Every kind of job and who does it.
 JOBS: Final[dict[str, Callable[[App, Job], Awaitable[None]]]] = {
     ASK_CARRIER: sweeps.ask_carrier_job,
+    BOOK_LATE: book_late,
     NUMBER_RENT: number_rent,
     PRUNE_PLANS: prune_plans,
 }

@@ -142,14 +142,17 @@ async def status(app: App, wired: Wired, params: Params, *, at: datetime) -> byt
     ref = carrier_ref(params)
     if event is None:
         return b""
-    async with app.db.session() as tx:
-        call = await call_store.find(tx, wired.account_id, wired.connection.id, ref)
-    if call is None:
-        return b""
+    call_id = app.recent.find(wired.connection.id, ref)
+    if call_id is None:
+        async with app.db.session() as tx:
+            call = await call_store.find(tx, wired.account_id, wired.connection.id, ref)
+        if call is None:
+            return b""
+        call_id = call.id
     return await calls.receive(
         app,
         wired.account_id,
-        call.id,
+        call_id,
         event,
         callback=CallbackKey(connection_id=wired.connection.id, carrier_ref=ref, key="status/0"),
         respond=calls.no_reply,

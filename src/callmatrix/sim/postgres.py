@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any, Final, TypeVar
 
 from callmatrix.core.call import Call
-from callmatrix.core.call.commands import Enqueue
 from callmatrix.core.call.events import Event
 from callmatrix.core.campaign import (
     Account,
@@ -188,7 +187,7 @@ class PostgresBackend:
 
     async def save(self, taken: Sequence[Taken], *, at: datetime) -> None:
         call = taken[-1].step.call
-        queued = sum(1 for one in taken for command in one.step.commands if isinstance(command, Enqueue))
+        queued = len(calls.queued(command for one in taken for command in one.step.commands))
         plan = await self.plan(call.campaign_id, call.plan_version)
         async with self._db.session() as tx:
             version = None

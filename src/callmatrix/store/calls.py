@@ -1,11 +1,12 @@
 """Calls: their saved steps, their callbacks, what routing asks about a caller, and lists of them."""
 
-from datetime import datetime
+from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
 import msgspec
 
-from callmatrix.core.call.commands import Book, Command, Enqueue
+from callmatrix.core.call.commands import Book, BookLate, Command, Enqueue
 from callmatrix.core.call.draft import Step
 from callmatrix.core.call.events import Event
 from callmatrix.core.call.settlement import reversed_in_full
@@ -18,6 +19,9 @@ from callmatrix.store.db import Transaction
 
 MAX_HISTORY: Final = 200
 MAX_OPEN_PER_SWEEP: Final = 500
+
+BOOK_LATE: Final = "book_late"
+_AT_ONCE: Final = datetime.min.replace(tzinfo=UTC)
 
 SaveResult = Literal["saved", "repeat", "version", "caller", "exists"]
 
@@ -68,10 +72,11 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PastRoutes(msgspec.Struct, frozen=True, kw_only=True):
-    """What routing asks the database."""
+    """What routing asks the database; `version` is that of the caller's history."""
 
     rotation: tuple[OfferId, ...]
     history: tuple[PastCall, ...]
+    version: int = 0
 
 
 async def save(
@@ -89,7 +94,7 @@ async def save(
     """Save steps of one call, in order, in one transaction and round trip.
 
     `caller_version` is the version of the history that these steps settled by, None where they settled
-    nothing. `job_ids` are new ids, one for each `Enqueue` in the steps.
+    nothing. `job_ids` are new ids, one for each of `queued`.
     """
     call = taken[-1].step.call
     commands = [command for each in taken for command in each.step.commands]
@@ -231,8 +236,25 @@ def transaction_row(transaction: LedgerTransaction) -> dict[str, Any]:
     }
 
 
+def queued(commands: Iterable[Command]) -> tuple[Enqueue, ...]:
+    """The jobs that these commands leave behind: those ordered, and late bookings, which are performed at
+    once but must survive the process that performs them."""
+    jobs: list[Enqueue] = []
+    for command in commands:
+        match command:
+            case Enqueue():
+                jobs.append(command)
+            case BookLate(booking=booking):
+                key = f"{BOOK_LATE}/{booking.attempt_id}/{booking.revision}"
+                payload = {"booking": encode_text(booking)}
+                jobs.append(Enqueue(job=BOOK_LATE, dedupe_key=key, run_at=_AT_ONCE, payload=payload))
+            case _:
+                pass
+    return tuple(jobs)
+
+
 def _jobs(commands: list[Command], ids: tuple[str, ...], created_at: datetime) -> str | None:
-    jobs = [command for command in commands if isinstance(command, Enqueue)]
+    jobs = queued(commands)
     if not jobs:
         return None
     return encode_text(
@@ -242,7 +264,7 @@ def _jobs(commands: list[Command], ids: tuple[str, ...], created_at: datetime) -
                 "kind": job.job,
                 "dedupe_key": job.dedupe_key,
                 "payload": job.payload,
-                "run_at": job.run_at,
+                "run_at": max(job.run_at, created_at),
                 "created_at": created_at,
             }
             for job, job_id in zip(jobs, ids, strict=True)
@@ -335,7 +357,7 @@ async def past_routes(
     if caller is None:
         return PastRoutes(rotation=rotated, history=())
     past = await history(tx, account_id, caller, apart_from=apart_from)
-    return PastRoutes(rotation=rotated, history=past.calls)
+    return PastRoutes(rotation=rotated, history=past.calls, version=past.version)
 
 
 async def _rotation(
