@@ -23,9 +23,9 @@ from callmatrix.core.call.commands import (
 from callmatrix.core.campaign import Campaign, Number, assignment_at, choose_campaign
 from callmatrix.core.caps import Denied, Grant, Granted
 from callmatrix.core.ids import CallId, PublisherId
-from callmatrix.core.money import ZERO, Money, divide_half_even
+from callmatrix.core.money import Money, divide_half_even
 from callmatrix.core.plan import CompiledPlan
-from callmatrix.core.pricing import BidPrice
+from callmatrix.sim.afterwards import afterwards
 from callmatrix.sim.agenda import Agenda
 from callmatrix.sim.backend import Backend, Taken
 from callmatrix.sim.callers import Visit
@@ -346,7 +346,8 @@ class Simulation:
         if call.state == "ended" and call.cost_booked:
             self._open.pop(call.id, None)
             if was_open:
-                self._afterwards_of(call, turn.plan)
+                for key, delay_ms, event_of in afterwards(call, turn.plan, self._afterwards):
+                    self.agenda.after(delay_ms, self._webhook, line, key, event_of, None)
         else:
             self._open[call.id] = now
 
@@ -490,54 +491,6 @@ class Simulation:
         plan = await self._backend.plan(line.campaign_id, call.plan_version)
         await self._drive(_Turn(line, "", None, plan), call, event)
 
-    # --- what comes after the call ---------------------------------------------------------------------
-
-    def _afterwards_of(self, call: Call, plan: CompiledPlan) -> None:
-        """Postbacks, dispositions, credits: hours and days later."""
-        if call.connected_at is None:
-            return
-        rolls, line = self._afterwards, self._lines[call.id]
-        attempt = next(one for one in reversed(call.attempts) if one.outcome == "answered")
-        offer = plan.offers.get(attempt.offer_id) if attempt.offer_id is not None else None
-        if offer is not None and offer.converts_on != "duration" and rolls.random() < 0.6:
-            self._converts(line, by=offer.converts_on, bids=isinstance(attempt.price, BidPrice))
-        if rolls.random() < 0.02:
-            share = rolls.choice((1, 2, 2, 5))
-            credit = Money(divide_half_even(call.amounts.revenue.micros, share))
-            clawback = call.amounts.payout if rolls.random() < 0.5 else ZERO
-            self._later(
-                line,
-                "adjust/1",
-                lambda at, _: events.Adjusted(
-                    at=at, credit=credit, clawback=clawback, reason="complaint", by="usr_1"
-                ),
-            )
-        if rolls.random() < 0.005 and call.rating is not None and call.publisher_id is not None:
-            revenue = Money(divide_half_even(call.amounts.revenue.micros * rolls.randrange(5, 15), 10))
-            self._later(
-                line,
-                "rerate/1",
-                lambda at, _: events.Rerated(
-                    at=at, revenue=revenue, payout=call.amounts.payout, reason="price list", by="usr_1"
-                ),
-            )
-        if rolls.random() < 0.05:
-            self._later(
-                line, "dispose/1", lambda at, _: events.Disposed(at=at, disposition="sold", by="usr_1")
-            )
-
-    def _converts(self, line: Line, *, by: str, bids: bool) -> None:
-        rolls = self._afterwards
-        converted = rolls.random() < 0.8
-        amount = Money(rolls.randrange(8, 40) * 1_000_000) if bids else None
-        self._later(line, "converted/1", _conversion(by, converted=converted, amount=amount))
-        if rolls.random() < 0.1:
-            self._later(line, "converted/2", _conversion(by, converted=not converted, amount=amount))
-
-    def _later(self, line: Line, key: str, event_of: EventOf) -> None:
-        delay_ms = int(self._afterwards.expovariate(1 / 30_000_000)) + 60_000
-        self.agenda.after(delay_ms, self._webhook, line, key, event_of, None)
-
 
 class _Turn:
     """One webhook being answered: whose, under which key, and what the carrier does with the reply."""
@@ -557,15 +510,6 @@ class _Turn:
         self.then = then
         self.plan = plan
         self.event_of = event_of
-
-
-def _conversion(by: str, *, converted: bool, amount: Money | None) -> EventOf:
-    def event_of(at: datetime, _draw: int) -> events.Event:
-        return events.ConversionReported(
-            at=at, by="postback" if by == "postback" else "manual", converted=converted, amount=amount
-        )
-
-    return event_of
 
 
 def _granted(grant: Grant, at: datetime) -> events.Event:

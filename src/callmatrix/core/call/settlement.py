@@ -155,9 +155,7 @@ def conversion_reported(draft: Draft, event: ConversionReported) -> None:
         draft.note("converts_otherwise", offer=offer.converts_on, reported=event.by)
         return
     draft.set(said=Disposition(at=event.at, converted=event.converted, amount=event.amount))
-    rating = _beyond_adjustments(
-        draft, rate_call(_rating_input(draft, attempt, event.history, at=event.at))
-    )
+    rating = _beyond_adjustments(draft, rate_call(_rating_input(draft, attempt, event.history, at=event.at)))
     _count_late(draft, attempt, rating)
     _take_rating(draft, attempt, rating)
 
