@@ -46,8 +46,8 @@ from callmatrix.store.db import Database, connect
 from callmatrix.store.migrate import migrate
 from callmatrix.world import RealWorld, monotonic_s
 
-CALLS: Final = 200
-ROUNDS: Final = 5
+CALLS: Final = 100
+ROUNDS: Final = 9
 AT_ONCE: Final = 16
 SEED: Final = 20_260_302
 START_WAIT_S: Final = 60.0
@@ -67,10 +67,10 @@ class Round(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Server(msgspec.Struct, frozen=True, kw_only=True):
-    """A server under measurement: its process and the carrier that calls it."""
+    """A server under measurement: its process and its address."""
 
     pid: int
-    carrier: Carrier
+    url: str
 
 
 class BenchFailed(Exception):
@@ -104,15 +104,14 @@ async def run_on(dsn: str, *, calls: int, rounds: int) -> BenchReport:
                 tx, public_url=ours_url, key=parse_secret_key(key), at=world.now() - timedelta(days=1)
             )
         ours_pid = await open_until_the_end.enter_async_context(_ours(dsn, ours_socket, key=key))
-        ours = Server(pid=ours_pid, carrier=_carrier(ours_url, session))
+        ours = Server(pid=ours_pid, url=ours_url)
         await _answers(ours_url, session)
-        first = await ours.carrier.place_call(_caller(0))
-        _check(first)
+        _check(await _carrier(ours_url, session, seed=SEED).place_call(_caller(0)))
         replies = await _recorded(db, ours_url, floor_url)
         floor_pid = await open_until_the_end.enter_async_context(
             _floor(db, dsn, floor_socket, floor_url=floor_url, replies=replies)
         )
-        lowest = Server(pid=floor_pid, carrier=_carrier(floor_url, session))
+        lowest = Server(pid=floor_pid, url=floor_url)
         await _answers(floor_url, session)
         postgres = await _postmaster(db)
         measured = await _measure(db, (ours, lowest), postgres=postgres, calls=calls, rounds=rounds)
@@ -138,13 +137,16 @@ async def _round(db: Database, server: Server, *, postgres: int, calls: int, fir
     server_s, postgres_s, started = cpu.process_s(server.pid), cpu.family_s(postgres), monotonic_s()
     records: list[CallRecord] = []
     waiting = iter(range(first, first + calls))
+    # Connections that were idle while the other server was measured may be closed by now.
+    async with open_session() as session:
+        carrier = _carrier(server.url, session, seed=SEED + first)
 
-    async def one_after_the_other() -> None:
-        for number in waiting:
-            records.append(await server.carrier.place_call(_caller(number)))
+        async def one_after_the_other() -> None:
+            for number in waiting:
+                records.append(await carrier.place_call(_caller(number)))
 
-    await asyncio.gather(*(one_after_the_other() for _ in range(AT_ONCE)))
-    elapsed_s = monotonic_s() - started
+        await asyncio.gather(*(one_after_the_other() for _ in range(AT_ONCE)))
+        elapsed_s = monotonic_s() - started
     await _settled(db)
     measured = Round(
         calls=calls,
@@ -191,7 +193,7 @@ def _ms_per_call(seconds: float, measured: Round) -> float:
 # --- the calls -----------------------------------------------------------------------------------------
 
 
-def _carrier(public_url: str, session: aiohttp.ClientSession) -> Carrier:
+def _carrier(public_url: str, session: aiohttp.ClientSession, *, seed: int) -> Carrier:
     document = connection(public_url)
     number = Number(
         number=DIALED,
@@ -205,7 +207,7 @@ def _carrier(public_url: str, session: aiohttp.ClientSession) -> Carrier:
         numbers=(number,),
         session=session,
         clock=RealClock(RealWorld()),
-        seed=SEED,
+        seed=seed,
         behaviour=behaviour,
         own_timelines=True,
     )
