@@ -370,7 +370,12 @@ async def test_an_expired_reservation_gives_back_all_but_the_attempt(db: Databas
     assert await sweep(db, at=ends) == set()
     assert await used(db, OFFER) == {("attempt", "day"): (1, 0), ("connect", "day"): (0, 0)}
     assert await reserve(db, claim("b", **most)) == [granted("b")]
-    assert await settle(db, Settlement(attempt_id=AttemptId("a"), connected=True)) == set()
+    late = Settlement(attempt_id=AttemptId("a"), connected=True)
+    assert await settle(db, late) == set()
+    assert await settle(db, late) == set()
+    # b holds the only unit of the cap: what is known of a late is beyond it
+    assert await used(db, OFFER) == {("attempt", "day"): (2, 0), ("connect", "day"): (1, 1)}
+    assert await live(db, OFFER) == 1
 
 
 async def test_the_accounts_to_sweep_are_those_with_something_expired(db: Database) -> None:
