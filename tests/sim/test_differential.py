@@ -12,7 +12,7 @@ from callmatrix.store.db import Database
 
 SEED = 2026
 DAYS = 2
-CALLS_PER_DAY = 900  # over 2,000 calls with the third day's end
+CALLS_PER_DAY = 1_000
 
 
 def comparable(call: Call) -> Call:
