@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from callmatrix import bench, demo, main
-from callmatrix.bench import decide, reserve
+from callmatrix.bench import calls, decide, reserve
 from callmatrix.cli import call
 from callmatrix.core.documents import encode, encode_text
 from callmatrix.core.errors import Refused
@@ -33,6 +33,7 @@ REFUSED: Final = (
     OSError,
 )
 BENCHES: Final[dict[str, Callable[[], bench.BenchReport]]] = {
+    "calls": calls.run,
     "decide": decide.run,
     "reserve": reserve.run,
 }
