@@ -27,7 +27,7 @@ from callmatrix.core.ids import AccountId, AttemptId, BuyerId, CampaignId
 from callmatrix.core.ledger import Transaction
 from callmatrix.core.money import Money
 from callmatrix.core.plan import CompiledPlan
-from callmatrix.sim.backend import RawRows
+from callmatrix.sim.backend import RawRows, ReservationRow
 from callmatrix.sim.network import Network
 from callmatrix.sim.standing import LimitsOf, limits_of, statuses_of
 
@@ -108,10 +108,15 @@ def held_of(rows: RawRows) -> list[Held]:
                 reserved_at=row.reserved_at,
                 ended_at=row.ended_at,
                 needs=needs,
-                used=_used(attempt.settlement),
+                used=_used(None if _was_swept(row, attempt.claim) else attempt.settlement),
             )
         )
     return found
+
+
+def _was_swept(row: ReservationRow, claim: Claim) -> bool:
+    """Whether it ended by expiry: what became known of it later may be overage (rule 12)."""
+    return row.ended_at is not None and row.ended_at >= claim.expires_at
 
 
 def attempts_of(rows: RawRows) -> dict[AttemptId, Attempt]:

@@ -122,6 +122,7 @@ class _Reservation(msgspec.Struct):
     """One attempt and what it counts: in the air the most that it may become, then what came of it.
 
     `rows` are the rows that it counts in. `claim` is None where it was over before it was asked for.
+    `expired`: it ended by a sweep, and what came of it is not known yet.
     """
 
     at: datetime
@@ -131,6 +132,7 @@ class _Reservation(msgspec.Struct):
     owners: tuple[_OwnerState, ...] = ()
     rows: list[tuple[_Row, Metric]] = []
     ended_at: datetime | None = None
+    expired: bool = False
     booked: set[int] = set()
 
 
@@ -220,34 +222,34 @@ class Counters:
         return self._hold(judgement, states)
 
     def settle(self, settlement: Settlement, at: datetime) -> bool:
-        """End a reservation. False where it was not held; a claim that comes later is refused then."""
-        reservation = self._reservations.get(settlement.attempt_id)
-        over = Denied(attempt_id=settlement.attempt_id, code="closed", owner=self._account)
+        """End a reservation. False where it was not held; a claim that comes later is refused then.
+
+        One that had expired is counted all the same, as what comes late is: beyond a cap it is overage.
+        """
+        attempt_id = settlement.attempt_id
+        reservation = self._reservations.get(attempt_id)
         if reservation is None:
-            self._reservations[settlement.attempt_id] = _Reservation(at=at, grant=over, ended_at=at)
+            over = Denied(attempt_id=attempt_id, code="closed", owner=self._account)
+            self._reservations[attempt_id] = _Reservation(at=at, grant=over, ended_at=at)
             return False
-        if reservation.ended_at is not None or reservation.claim is None:
-            return False
-        held, claim = reservation.amounts, reservation.claim
+        if reservation.ended_at is None:
+            self._end(reservation, settlement, at)
+            return True
+        if reservation.expired:
+            reservation.expired = False
+            _come_to(reservation, settlement)
+        return False
+
+    def _end(self, reservation: _Reservation, settlement: Settlement, at: datetime) -> None:
+        assert reservation.claim is not None
         reservation.ended_at = at
-        reservation.grant = over
-        reservation.amounts = {
-            "attempt": 1,
-            "connect": int(settlement.connected),
-            "conversion": int(settlement.converted),
-            "paid": int(settlement.paid),
-            "payout": settlement.payout.micros,
-            "revenue": settlement.revenue.micros,
-        }
-        for row, metric in reservation.rows:
-            used = reservation.amounts[metric]
-            row.used -= max(0, held[metric] - used)
-            row.book(max(0, used - held[metric]))
+        reservation.grant = Denied(attempt_id=settlement.attempt_id, code="closed", owner=self._account)
+        _come_to(reservation, settlement)
         for state in reservation.owners:
             state.live -= 1
+        claim = reservation.claim
         if claim.buyer_id is not None:
             self._funds[claim.buyer_id].held -= claim.revenue_max
-        return True
 
     def book_late(self, booking: LateBooking) -> bool:
         """Count what came after settlement, in the windows of the reservation. False, and nothing
@@ -275,7 +277,10 @@ class Counters:
         expired: list[AttemptId] = []
         while self._expiries and self._expiries[0][0] <= at:
             _, attempt_id = heappop(self._expiries)
-            if self.settle(Settlement(attempt_id=attempt_id), at):
+            reservation = self._reservations.get(attempt_id)
+            if reservation is not None and reservation.ended_at is None:
+                self._end(reservation, Settlement(attempt_id=attempt_id), at)
+                reservation.expired = True
                 expired.append(attempt_id)
         return tuple(expired)
 
@@ -400,6 +405,23 @@ class Counters:
         )
         heappush(self._expiries, (claim.expires_at, claim.attempt_id))
         return grant
+
+
+def _come_to(reservation: _Reservation, settlement: Settlement) -> None:
+    """What was held and not used goes back; what was used beyond it fills the cap, the rest is overage."""
+    held = reservation.amounts
+    reservation.amounts = {
+        "attempt": 1,
+        "connect": int(settlement.connected),
+        "conversion": int(settlement.converted),
+        "paid": int(settlement.paid),
+        "payout": settlement.payout.micros,
+        "revenue": settlement.revenue.micros,
+    }
+    for row, metric in reservation.rows:
+        used = reservation.amounts[metric]
+        row.used -= max(0, held[metric] - used)
+        row.book(max(0, used - held[metric]))
 
 
 def _limit_refusal(judgement: _Judgement, state: _OwnerState) -> Denied | None:

@@ -359,6 +359,7 @@ language plpgsql set enable_seqscan = off set plan_cache_mode = force_generic_pl
 #variable_conflict use_column
 declare
     v_held text[];
+    v_ending text[];
     v_since timestamptz;
     v_until timestamptz;
     v_met text[];
@@ -374,17 +375,20 @@ begin
     end if;
     perform pg_advisory_xact_lock(capacity_gate(p_account));
     -- Filtered afterwards: as a condition, the state would tempt the planner to read all that is held.
-    select array_agg(r.attempt_id) filter (where r.state = 'held'), min(r.reserved_at), max(r.reserved_at)
-    into v_held, v_since, v_until
+    -- What expired before its call was settled holds nothing any more, but what came of it counts.
+    select array_agg(r.attempt_id) filter (where r.state = 'held'),
+        array_agg(r.attempt_id) filter (where r.state = 'held' or r.state = 'expired' and not p_swept),
+        min(r.reserved_at), max(r.reserved_at)
+    into v_held, v_ending, v_since, v_until
     from reservation r where r.account_id = p_account and r.attempt_id = any(p_attempt_ids);
-    if v_held is null then
+    if v_ending is null then
         return;
     end if;
 
     v_met := array(
         select distinct o.owner
         from reservation r, owners_of(p_account, r.campaign_id, r.publisher_id, r.buyer_id, r.offer_id) o
-        where r.account_id = p_account and r.attempt_id = any(v_held)
+        where r.account_id = p_account and r.attempt_id = any(v_ending)
     );
 
     with ended as materialized (
@@ -393,7 +397,7 @@ begin
             u.connects, u.conversions, u.paids, u.revenue, u.payout
         from unnest(p_attempt_ids, p_connects, p_conversions, p_paids, p_revenues, p_payouts)
                 u(attempt_id, connects, conversions, paids, revenue, payout)
-            join reservation r on r.account_id = p_account and r.attempt_id = any(v_held)
+            join reservation r on r.account_id = p_account and r.attempt_id = any(v_ending)
                 and r.attempt_id = u.attempt_id,
             owners_of(p_account, r.campaign_id, r.publisher_id, r.buyer_id, r.offer_id) o
     ), changed as materialized (
@@ -433,17 +437,16 @@ begin
     ) d
     where f.account_id = p_account and f.buyer_id = d.buyer_id;
 
-    return query
-        update reservation r
-        set state = case when p_swept then 'expired'
-                when u.connects + u.conversions + u.paids = 0 and u.revenue = 0 and u.payout = 0 then 'released'
-                else 'settled' end,
-            ended_at = p_now, connects = u.connects, conversions = u.conversions, paids = u.paids,
-            revenue_micros = u.revenue, payout_micros = u.payout
-        from unnest(p_attempt_ids, p_connects, p_conversions, p_paids, p_revenues, p_payouts)
-            u(attempt_id, connects, conversions, paids, revenue, payout)
-        where r.account_id = p_account and r.attempt_id = u.attempt_id and r.attempt_id = any(v_held)
-        returning r.attempt_id;
+    update reservation r
+    set state = case when p_swept then 'expired'
+            when u.connects + u.conversions + u.paids = 0 and u.revenue = 0 and u.payout = 0 then 'released'
+            else 'settled' end,
+        ended_at = coalesce(r.ended_at, p_now), connects = u.connects, conversions = u.conversions,
+        paids = u.paids, revenue_micros = u.revenue, payout_micros = u.payout
+    from unnest(p_attempt_ids, p_connects, p_conversions, p_paids, p_revenues, p_payouts)
+        u(attempt_id, connects, conversions, paids, revenue, payout)
+    where r.account_id = p_account and r.attempt_id = u.attempt_id and r.attempt_id = any(v_ending);
+    return query select unnest(v_held);
 end $$;
 
 -- Release what has expired by p_now, oldest first; nothing but the attempt stays used.
