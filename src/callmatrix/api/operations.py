@@ -2,12 +2,25 @@
 
 from typing import Final
 
-from callmatrix.api import calls, config, events, flows, money, people, reratings, routing, scheduled, upkeep
+from callmatrix.api import (
+    calls,
+    config,
+    events,
+    flows,
+    money,
+    people,
+    reratings,
+    routing,
+    scheduled,
+    stops,
+    upkeep,
+)
 from callmatrix.api.operation import Operation
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *people.SIGN_IN,
     *calls.OPERATIONS,
+    *stops.OPERATIONS,
     *events.OPERATIONS,
     *(operation for noun in config.NOUNS for operation in config.operations_of(noun)),
     *scheduled.OPERATIONS,

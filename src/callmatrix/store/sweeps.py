@@ -5,7 +5,7 @@ from typing import Final
 
 from callmatrix.core.caps import Settlement
 from callmatrix.core.documents import decode
-from callmatrix.core.ids import AccountId, CallId
+from callmatrix.core.ids import AccountId, CallId, CampaignId
 from callmatrix.store.db import Transaction
 
 MAX_FOUND: Final = 200
@@ -57,3 +57,14 @@ async def heard_of(tx: Transaction, account_id: AccountId, call_id: CallId, *, n
     await tx.execute(
         "update call set saved_at = $3 where account_id = $1 and id = $2", account_id, call_id, now
     )
+
+
+async def calls_up(tx: Transaction, account_id: AccountId, campaign_id: CampaignId) -> tuple[CallId, ...]:
+    """The calls of a campaign that have not ended, oldest first."""
+    rows = await tx.fetch(
+        "select id from call where account_id = $1 and campaign_id = $2 and not closed and state <> 'ended'"
+        f" order by arrived_at limit {MAX_FOUND}",
+        account_id,
+        campaign_id,
+    )
+    return tuple(row["id"] for row in rows)

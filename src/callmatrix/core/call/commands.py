@@ -8,7 +8,7 @@ import msgspec
 from callmatrix.core.campaign import Destination
 from callmatrix.core.caps import Claim, LateBooking, Settlement
 from callmatrix.core.flow import AskService, Gather, Play, Say
-from callmatrix.core.ids import AttemptId, CallId
+from callmatrix.core.ids import AttemptId
 from callmatrix.core.ledger import Transaction
 
 
@@ -119,15 +119,9 @@ class HangUp(_Command, frozen=True, kw_only=True, tag="hang_up"):
     """End the call (or, answering `AcceptanceEntered`, the buyer's leg)."""
 
 
-class Cancel(_Command, frozen=True, kw_only=True, tag="cancel"):
-    """Ask the carrier, out of band, to end the whole call (stop now; a sweep)."""
-
-    call_id: CallId
-
-
 BookCommand = Book | Enqueue
 CapacityCommand = Reserve | Settle | BookLate
 Question = Look | Fetch
 Awaited = Look | Fetch | Reserve  # what a call waits for before it can go on
 CarrierOrder = Reject | Say | Play | GatherDigits | AskAcceptance | Bridge | Connect | Record | HangUp
-Command = BookCommand | CapacityCommand | Question | CarrierOrder | Cancel
+Command = BookCommand | CapacityCommand | Question | CarrierOrder
