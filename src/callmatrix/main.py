@@ -16,7 +16,7 @@ import uvicorn
 import uvloop
 
 from callmatrix.api.app import build
-from callmatrix.api.hot import Lane
+from callmatrix.api.hot import Counters, Lane
 from callmatrix.api.openapi import document
 from callmatrix.api.operations import OPERATIONS
 from callmatrix.api.people import offer_first_sign_in
@@ -128,7 +128,8 @@ def _loops(app: App) -> tuple[Coroutine[Any, Any, None], ...]:
 
 def asgi(app: App) -> Lane:
     """The process's ASGI callable: the carriers' lane in front of the API."""
-    return Lane(app, build(app))
+    counters = Counters()
+    return Lane(app, build(app, counters), counters=counters)
 
 
 class _Server(uvicorn.Server):

@@ -12,7 +12,6 @@ import pytest
 import uvicorn
 
 import make
-from callmatrix.api.app import build
 from callmatrix.core.ids import UserId
 from callmatrix.live.app import App, Background, RecentCalls
 from callmatrix.live.catalog import open_catalog
@@ -20,6 +19,7 @@ from callmatrix.live.feed import open_feed
 from callmatrix.live.masks import Masks
 from callmatrix.live.outbound import open_outbound
 from callmatrix.live.reservations import Reservations
+from callmatrix.main import asgi
 from callmatrix.settings import Settings
 from callmatrix.store import access, catalog
 from callmatrix.store.access import User
@@ -105,7 +105,7 @@ async def app(db: Database) -> AsyncIterator[App]:
 @pytest.fixture
 async def address(app: App) -> AsyncIterator[str]:
     """Where the server listens."""
-    server = uvicorn.Server(uvicorn.Config(build(app), lifespan="off", log_level="error", http="httptools"))
+    server = uvicorn.Server(uvicorn.Config(asgi(app), lifespan="off", log_level="error", http="httptools"))
     with socket.create_server(("127.0.0.1", 0)) as listening:
         serving = asyncio.create_task(server.serve(sockets=[listening]))
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"

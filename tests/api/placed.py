@@ -25,8 +25,9 @@ async def place(
     talked_s: int = 120,
     minutes_ago: int = 60,
     tags: dict[str, str] | None = None,
+    first_busy: bool = False,
 ) -> CallId:
-    """A call that the best offer answers, talks `talked_s` and ends."""
+    """A call that the best offer (or, where that is busy, the next) answers, talks `talked_s` and ends."""
     call_id = CallId(name)
     at = app.world.now() - timedelta(minutes=minutes_ago)
     plan = app.catalog.plan(make.ACCOUNT, make.CAMPAIGN)
@@ -45,9 +46,10 @@ async def place(
     begun = Call(id=call_id, account_id=make.ACCOUNT, campaign_id=make.CAMPAIGN, plan_version=plan.version)
     await calls.begin(app, begun, plan, arrived, callback=_key(name, "arrived"), respond=calls.no_reply)
     ended_at = at + timedelta(seconds=talked_s + 5)
+    busy = events.LegEnded(at=at, attempt_id=AttemptId(f"{call_id}-1"), outcome="busy")
     leg = events.LegEnded(
         at=ended_at,
-        attempt_id=AttemptId(f"{call_id}-1"),
+        attempt_id=AttemptId(f"{call_id}-{2 if first_busy else 1}"),
         outcome="answered",
         ring_ms=4_000,
         leg_ms=talked_s * 1_000,
@@ -58,7 +60,7 @@ async def place(
     ended = events.CallEnded(
         at=ended_at, reason="hung_up", duration_ms=(talked_s + 5) * 1_000, ended_by="caller"
     )
-    for number, event in enumerate((leg, ended)):
+    for number, event in enumerate((busy, leg, ended) if first_busy else (leg, ended)):
         await calls.receive(
             app,
             make.ACCOUNT,

@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
+from placed import place
 
 import make
 from callmatrix.api import people as api_people
@@ -92,6 +93,71 @@ async def test_a_key_is_shown_once_kept_as_a_hash_and_can_be_revoked(
     assert all(made["secret"] not in str(row["told"]) for row in dumped)
     assert (await admin.ask("DELETE", f"/api/keys/{made['key']['id']}")).status_code == 204
     assert (await key.ask("GET", "/api/me")).status_code == 401
+
+
+@pytest.mark.parametrize("role", ["buyer", "publisher"])
+async def test_a_key_of_a_buyers_or_publishers_system_sees_what_their_people_see(
+    app: App, people: dict[str, Client], http: httpx.AsyncClient, role: str
+) -> None:
+    owner_id = {"buyer": "buy_1", "publisher": "pub_1"}[role]
+    await place(app, "call_1")
+    body = {"name": "Their CRM", "scopes": ["read", "write"], f"{role}_id": owner_id}
+    made = await people["admin"].post("/api/keys", body)
+    assert made["key"][f"{role}_id"] == owner_id
+    key = Client(http, {"Authorization": f"Bearer {made['secret']}"})
+    for path in ("/api/calls", "/api/calls/call_1", "/api/offers", "/api/buyers", "/api/balances"):
+        assert await key.get(path) == await people[role].get(path), path
+    reported = await key.ask("POST", "/api/conversions", {"call_id": "call_1"})
+    assert reported.status_code == (200 if role == "buyer" else 403)
+    for method, path, sent in (
+        ("GET", "/api/campaigns", None),
+        ("POST", "/api/blocks", {"pattern": "+13125550100"}),
+        ("GET", "/api/transactions", None),
+        ("POST", "/api/keys", {"name": "Another", "scopes": ["read"]}),
+    ):
+        assert (await key.ask(method, path, sent)).status_code == 403, path
+    async with app.db.transaction() as tx:
+        await tx.execute("update call set buyer_id = 'buy_2', publisher_id = 'pub_2'")
+    assert (await key.ask("GET", "/api/calls/call_1")).status_code == 404
+
+
+async def test_a_key_for_somebody_else_is_bounded_when_it_is_made(admin: Client) -> None:
+    named = {"name": "Their CRM", "scopes": ["read"]}
+    told = []
+    for changes in (
+        {"buyer_id": "buy_1", "scopes": ["read", "money"]},
+        {"publisher_id": "pub_1", "scopes": ["admin"]},
+        {"buyer_id": "buy_1", "publisher_id": "pub_1"},
+        {"buyer_id": "buy_9"},
+    ):
+        answer = (await admin.ask("POST", "/api/keys", named | changes)).json()
+        told.append((answer["code"], [one["field"] for one in answer["problems"]]))
+    assert told == [
+        ("invalid", ["scopes"]),
+        ("invalid", ["scopes"]),
+        ("invalid", ["publisher_id"]),
+        ("not_found", []),
+    ]
+
+
+async def test_people_and_keys_are_listed_page_by_page(admin: Client) -> None:
+    for number in range(3):
+        await admin.post("/api/keys", {"name": f"Key {number}", "scopes": ["read"]})
+
+    async def listed(path: str, field: str) -> list[str]:
+        names, cursor = [], ""
+        while cursor is not None:
+            page = await admin.get(f"{path}?limit=2{cursor and f'&cursor={cursor}'}")
+            assert len(page["items"]) <= 2
+            names += [one[field] for one in page["items"]]
+            cursor = page["next_cursor"]
+        return names
+
+    assert await listed("/api/keys", "name") == ["Key 2", "Key 1", "Key 0"]
+    assert await listed("/api/users", "email") == sorted(f"{role}@example.com" for role in ROLES)
+    for note in ("a", "b", "c"):
+        await admin.post(f"/api/offers/off_1/{'resume' if note == 'b' else 'pause'}", {"note": note})
+    assert await listed("/api/offers/off_1/history", "note") == ["c", "b", "a", ""]
 
 
 async def test_a_person_is_invited_chooses_a_password_signs_in_and_out(

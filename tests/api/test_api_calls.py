@@ -90,6 +90,7 @@ async def test_buyers_and_publishers_see_their_calls_masked_and_without_the_othe
         assert detail["call"] == one
         shown[role] = (one["caller"], one["revenue"], one["payout"], one["cost"], one["buyer_id"])
         assert (detail["money"] is None, detail["timeline"] == []) == (role != "analyst", role != "analyst")
+        assert len(detail["attempts"]) == (0 if role == "publisher" else 1)
     masked = "+1415•••••00"
     assert shown == {
         "analyst": (CALLER, "29.00", "14.50", "0.07", "buy_1"),
@@ -103,6 +104,23 @@ async def test_buyers_and_publishers_see_their_calls_masked_and_without_the_othe
     for role in ("buyer", "publisher"):
         assert (await people[role].get("/api/calls"))["items"] == []
         assert (await people[role].ask("GET", "/api/calls/call_1")).status_code == 404
+
+
+async def test_a_buyer_sees_the_dials_that_went_to_them_and_nobody_elses(
+    app: App, people: dict[str, Client]
+) -> None:
+    await place(app, "call_1", first_busy=True)
+    staff = (await people["analyst"].get("/api/calls/call_1"))["attempts"]
+    assert [(one["buyer_id"], one["outcome"]) for one in staff] == [
+        ("buy_1", "busy"),
+        ("buy_2", "answered"),
+    ]
+    assert (await people["buyer"].ask("GET", "/api/calls/call_1")).status_code == 404
+    async with app.db.transaction() as tx:
+        await tx.execute("update app_user set buyer_id = 'buy_2' where id = 'usr_buyer'")
+    own = (await people["buyer"].get("/api/calls/call_1"))["attempts"]
+    assert own == [staff[1] | {"held_payout": None, "recording_url": ""}]
+    assert staff[1]["held_payout"] == "14.00"
 
 
 async def test_an_adjustment_gives_back_at_most_what_is_left_by_correcting_postings(
@@ -211,17 +229,22 @@ async def test_calls_are_rated_again_by_the_present_price_after_a_preview(app: A
 
 async def test_calls_to_numbers_that_nobody_owns_are_listed(app: App, admin: Client) -> None:
     async with app.db.transaction() as tx:
-        await unknown.record(
-            tx,
-            make.ACCOUNT,
-            connection_id=make.CONNECTION,
-            carrier_ref="CA1",
-            dialed="+14155550111",
-            caller=CALLER,
-            at=app.world.now(),
-        )
-    (one,) = (await admin.get("/api/unknown-calls"))["items"]
-    assert (one["dialed"], one["caller"]) == ("+14155550111", CALLER)
+        at = app.world.now()
+        for number in (1, 2, 3):
+            await unknown.record(
+                tx,
+                make.ACCOUNT,
+                connection_id=make.CONNECTION,
+                carrier_ref=f"CA{number}",
+                dialed="+14155550111",
+                caller=CALLER,
+                at=at,
+            )
+    first = await admin.get("/api/unknown-calls?limit=2")
+    rest = await admin.get(f"/api/unknown-calls?limit=2&cursor={first['next_cursor']}")
+    told = [(one["carrier_ref"], one["dialed"], one["caller"]) for one in first["items"] + rest["items"]]
+    assert told == [(f"CA{number}", "+14155550111", CALLER) for number in (3, 2, 1)]
+    assert rest["next_cursor"] is None
 
 
 async def test_who_would_get_a_call_is_told_with_every_offer(admin: Client) -> None:
@@ -240,6 +263,32 @@ async def test_who_would_get_a_call_is_told_with_every_offer(admin: Client) -> N
         "FL",
     )
     assert (await admin.ask("POST", "/api/campaigns/cmp_9/who-would-get", {})).status_code == 404
+
+
+async def test_the_tariff_of_the_number_called_counts_for_the_margin_floor(app: App, admin: Client) -> None:
+    """Revenue 29.00, payout 14.50: a floor of 14.48 is met, until the carrier takes 0.03 a minute."""
+    floor = {"margin_floor": {"amount": "14.48"}}
+    media = "application/merge-patch+json"
+    changed = await admin.ask("PATCH", "/api/campaigns/cmp_1", floor, If_Match='"1"', Content_Type=media)
+    assert changed.status_code == 200, changed.text
+    path, described = "/api/campaigns/cmp_1/who-would-get", {"caller": CALLER, "publisher_id": "pub_1"}
+    without = await admin.post(path, described)
+    assert without["decision"]["chosen_offer_id"] == "off_1"
+    assignment = {"starts_at": "2020-01-01T00:00:00Z", "split": [{"campaign_id": "cmp_1", "percent": 100}]}
+    number = {
+        "number": DIALED,
+        "connection_id": "con_1",
+        "status": "assigned",
+        "assignments": [assignment],
+    }
+    made = await admin.post("/api/numbers", number)
+    by_default = await admin.post(path, described)
+    named = await admin.post(path, described | {"number_id": made["id"]})
+    for told in (by_default, named):
+        refused = {one["offer_id"]: one["code"] for one in told["decision"]["offers"]}
+        assert (told["decision"]["chosen_offer_id"], refused["off_1"]) == (None, "below_margin")
+    nowhere = await admin.ask("POST", path, described | {"number_id": "num_9"})
+    assert (nowhere.status_code, nowhere.json()["problems"][0]["field"]) == (422, "number_id")
 
 
 async def test_caps_are_shown_with_their_use(app: App, admin: Client) -> None:

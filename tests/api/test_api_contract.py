@@ -20,6 +20,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+import make
+from callmatrix.api.app import CONSOLE
 from callmatrix.api.docs import docs_page
 from callmatrix.api.openapi import document, refusal_codes
 from callmatrix.api.operations import OPERATIONS
@@ -93,7 +95,26 @@ async def test_a_one_time_link_leads_to_a_page_that_runs_its_own_script_only(htt
 
 async def test_health_asks_the_database_without_a_sign_in(http: httpx.AsyncClient) -> None:
     answer = await http.get("/healthz")
-    assert (answer.status_code, answer.json()) == (200, {"database": "ok"})
+    counted = dict.fromkeys(("arrivals_now", "shed", "bad_signatures", "spooled", "failed_safe"), 0)
+    assert (answer.status_code, answer.json()) == (200, {"database": "ok"} | counted)
+
+
+async def test_health_shows_what_the_carriers_lane_of_the_process_refused(
+    app: App, admin: Client, http: httpx.AsyncClient
+) -> None:
+    kept = await admin.ask("PUT", "/api/connections/con_1/secrets", {"secrets": {"signing": "a secret"}})
+    assert kept.status_code == 200
+    await app.catalog.refresh(make.ACCOUNT)
+    unsigned = await http.post("/voice/con_1", data={"CallSid": "CA1"})
+    assert (unsigned.status_code, unsigned.json()["code"]) == (403, "bad_signature")
+    assert (await http.get("/healthz")).json()["bad_signatures"] == 1
+
+
+async def test_the_front_leads_to_the_documentation_while_no_console_is_built(
+    http: httpx.AsyncClient,
+) -> None:
+    answer = await http.get("/")
+    assert (answer.status_code, answer.headers.get("location")) == (307, "/docs") or CONSOLE.exists()
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from placed import place
 import make
 from callmatrix.api.access import Principal
 from callmatrix.api.app import render
+from callmatrix.api.hot import Counters
 from callmatrix.api.operation import Ask, Operation, Reply
 from callmatrix.api.repeats import LEASE_S, once
 from callmatrix.live.app import App
@@ -148,6 +149,7 @@ async def test_who_was_so_slow_that_the_request_was_repeated_answers_as_the_repe
         session="",
         address="",
         accept="",
+        lane=Counters(),
     )
     repeated: list[bytes] = []
 

@@ -1,6 +1,7 @@
 """The HTTP application: the table of operations turned into routes, and one way through for every request."""
 
 import logging
+from pathlib import Path
 from typing import Any, Final
 
 from litestar import Litestar, Request
@@ -11,6 +12,7 @@ from litestar.response import Response, Stream
 from callmatrix.api import auth, repeats
 from callmatrix.api.access import Principal, may
 from callmatrix.api.docs import docs_page
+from callmatrix.api.hot import Counters
 from callmatrix.api.openapi import document
 from callmatrix.api.operation import MAX_BODY_BYTES, Ask, Operation, Reply
 from callmatrix.api.operations import OPERATIONS
@@ -23,6 +25,7 @@ from callmatrix.live.app import App
 from callmatrix.store.db import DatabaseGone
 
 RETRY_AFTER_S: Final = 5
+CONSOLE: Final = Path(__file__).parents[1] / "static" / "index.html"
 
 _HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 _PAGE_HEADERS: Final = _HEADERS | {
@@ -31,10 +34,11 @@ _PAGE_HEADERS: Final = _HEADERS | {
 _log = logging.getLogger("callmatrix.api")
 
 
-def build(app: App) -> Litestar:
-    """The management API on these parts: `/api/…`, `/healthz`, `/openapi.json` and `/docs`."""
+def build(app: App, counters: Counters) -> Litestar:
+    """The management API on these parts: `/api/…`, `/healthz`, `/openapi.json` and `/docs`. `counters` are
+    those of the carriers' lane, which `/healthz` shows."""
     return Litestar(
-        route_handlers=[*(_route(app, operation) for operation in OPERATIONS), *_pages(app)],
+        route_handlers=[*(_route(app, counters, operation) for operation in OPERATIONS), *_pages(app)],
         openapi_config=None,
         request_max_body_size=MAX_BODY_BYTES,
         exception_handlers={
@@ -47,9 +51,9 @@ def build(app: App) -> Litestar:
     )
 
 
-def _route(app: App, operation: Operation) -> HTTPRouteHandler:
+def _route(app: App, counters: Counters, operation: Operation) -> HTTPRouteHandler:
     async def handle(request: Request[Any, Any, Any]) -> Response[Any]:
-        return await _answer(app, operation, request)
+        return await _answer(app, counters, operation, request)
 
     path = operation.path.replace("}", ":str}")
     return HTTPRouteHandler(path, http_method=[operation.method], name=operation.name, status_code=200)(
@@ -57,7 +61,7 @@ def _route(app: App, operation: Operation) -> HTTPRouteHandler:
     )
 
 
-async def _answer(app: App, operation: Operation, request: AnyRequest) -> Response[Any]:
+async def _answer(app: App, counters: Counters, operation: Operation, request: AnyRequest) -> Response[Any]:
     """Who asks, may they, what do they ask, was it asked before, the answer."""
     principal: Principal | None = None
     if operation.permission != "public":
@@ -84,6 +88,7 @@ async def _answer(app: App, operation: Operation, request: AnyRequest) -> Respon
         address=request.client.host if request.client is not None else "",
         accept=request.headers.get("accept", ""),
         last_event_id=request.headers.get("last-event-id", ""),
+        lane=counters,
     )
     key = request.headers.get("idempotency-key", "") if operation.takes_key else ""
     if key:
@@ -127,7 +132,12 @@ def _pages(app: App) -> list[HTTPRouteHandler]:
         headers = _HEADERS | {"Content-Security-Policy": WELCOME_POLICY, "Referrer-Policy": "no-referrer"}
         return Response(WELCOME_PAGE.encode(), media_type="text/html", headers=headers)
 
+    async def to_docs() -> Response[bytes]:
+        return Response(b"", status_code=307, headers=_HEADERS | {"Location": "/docs"})
+
+    front = [] if CONSOLE.exists() else [HTTPRouteHandler("/", http_method=["GET"], name="front")(to_docs)]
     return [
+        *front,
         HTTPRouteHandler("/first-sign-in", http_method=["GET"], name="welcome")(welcome),
         HTTPRouteHandler("/openapi.json", http_method=["GET"], name="openapi")(openapi),
         HTTPRouteHandler("/docs", http_method=["GET"], name="docs")(docs),

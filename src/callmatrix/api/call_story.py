@@ -2,6 +2,8 @@
 
 from typing import Final
 
+import msgspec
+
 from callmatrix.api.call_views import CallMoney, Moment, ToldAttempt, ToldDecision, ToldNote, ToldOffer
 from callmatrix.api.sentences import told_event, told_note
 from callmatrix.core.call import events
@@ -106,6 +108,16 @@ def told_decision(plan: CompiledPlan, trace: Trace, given: Given) -> ToldDecisio
 def told_attempts(call: Call, plan: CompiledPlan) -> tuple[ToldAttempt, ...]:
     """The dials of a call, in order."""
     return tuple(_attempt(call, attempt, plan) for attempt in call.attempts)
+
+
+def own_attempts(call: Call, plan: CompiledPlan, buyer_id: str | None) -> tuple[ToldAttempt, ...]:
+    """The dials that went to one buyer, without the publisher's money and where our recording is; none where
+    there is no buyer."""
+    return tuple(
+        msgspec.structs.replace(_attempt(call, attempt, plan), held_payout=None, recording_url="")
+        for attempt in call.attempts
+        if buyer_id is not None and attempt.buyer_id == buyer_id
+    )
 
 
 def told_money(call: Call, transactions: tuple[Transaction, ...]) -> CallMoney:

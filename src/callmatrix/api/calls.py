@@ -8,8 +8,8 @@ from typing import Annotated, Final, Literal
 import msgspec
 
 from callmatrix.api.access import Principal
+from callmatrix.api.call_story import own_attempts, told_attempts, told_money
 from callmatrix.api.call_story import timeline as told_timeline
-from callmatrix.api.call_story import told_attempts, told_money
 from callmatrix.api.call_views import CallDetail, CallMoney, CallSummary, summary_of
 from callmatrix.api.operation import Ask, Operation, Reply
 from callmatrix.api.pages import Cursor, IdText, Instant, Limit, Page, PageQuery, cursor_of, is_full, place_of
@@ -189,7 +189,7 @@ async def read_call(ask: Ask) -> Reply:
     summary = summary_of(row, who)
     call, plan = await stored_call(ask.app, who.account_id, call_id)
     if not who.is_staff:
-        return Reply(value=_outside(summary, call, plan.campaign.name))
+        return Reply(value=_outside(summary, call, plan, who))
     moments, replays = told_timeline(call, stored, plan)
     detail = CallDetail(
         call=summary,
@@ -225,17 +225,17 @@ def is_own(buyer_id: str | None, publisher_id: str | None, who: Principal) -> bo
     return True
 
 
-def _outside(summary: CallSummary, call: Call, campaign: str) -> CallDetail:
+def _outside(summary: CallSummary, call: Call, plan: CompiledPlan, who: Principal) -> CallDetail:
     """What buyers and publishers see of their call."""
     return CallDetail(
         call=summary,
-        campaign=campaign,
+        campaign=plan.campaign.name,
         plan_version=call.plan_version,
         geo=None,
         attestation="",
         fields={},
         timeline=(),
-        attempts=(),
+        attempts=own_attempts(call, plan, who.buyer_id),
         money=None,
         voicemail_url="",
         replays=None,

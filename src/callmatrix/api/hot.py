@@ -58,13 +58,14 @@ class Lane:
         *,
         max_arrivals: int = MAX_ARRIVALS_AT_ONCE,
         deadline_s: float = DEADLINE_S,
+        counters: Counters | None = None,
     ) -> None:
         self._app = app
         self._rest = rest
         self._max_arrivals = max_arrivals
         self._deadline_s = deadline_s
         self._given_up: set[asyncio.Task[bytes]] = set()
-        self.counters = Counters()
+        self.counters = Counters() if counters is None else counters
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not scope["path"].startswith("/voice/"):

@@ -8,6 +8,7 @@ from typing import Any, Final, Literal, TypeVar
 import msgspec
 
 from callmatrix.api.access import Permission, Principal
+from callmatrix.api.hot import Counters
 from callmatrix.live.app import App
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -25,7 +26,8 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
 
     `revision` is that of `If-Match`; `session` is the session cookie's secret; `address` the caller's;
     `last_event_id` the header of a stream that goes on. `repeat` names the request where it came with an
-    idempotency key: the same for its repeats, and for no other request.
+    idempotency key: the same for its repeats, and for no other request. `lane` counts what the
+    carriers' lane of this process saw.
     """
 
     app: App
@@ -41,6 +43,7 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     accept: str
     last_event_id: str = ""
     repeat: bytes = b""
+    lane: Counters
 
     def new_id(self, prefix: str) -> str:
         """The id of a record to make: of a request with an idempotency key always the same one, so that a

@@ -10,6 +10,8 @@ from callmatrix.api.operation import Ask, Operation, Reply
 from callmatrix.api.pages import IdText, Instant, Page
 from callmatrix.api.problems import invalid, not_found
 from callmatrix.core import geo
+from callmatrix.core.campaign import Number
+from callmatrix.core.campaign.assignments import assignment_at
 from callmatrix.core.caps import Metric, Owner, OwnerKind, Window
 from callmatrix.core.ids import AccountId, CallId, CampaignId, OfferId, PublisherId
 from callmatrix.core.phone import BadPhone, parse_e164
@@ -27,11 +29,16 @@ Texts = Annotated[dict[Annotated[str, msgspec.Meta(max_length=60)], Text], msgsp
 
 class DescribedCaller(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A caller as one might come. Hours are those of `at` (now where it is left out); caps, pauses and
-    balances are those of now. `draw` is the chance of a weighted draw: the same draw, the same answer."""
+    balances are those of now. `draw` is the chance of a weighted draw: the same draw, the same answer.
+
+    `number_id` is the tracked number that they call; its carrier's tariff counts for the margin floor. Where
+    it is left out, that of the campaign's first number in use does.
+    """
 
     caller: Annotated[str, msgspec.Meta(max_length=64)] | None = None
     zip: Annotated[str, msgspec.Meta(pattern="^[0-9]{5}$")] | None = None
     dialed: Annotated[str, msgspec.Meta(max_length=64)] = ""
+    number_id: IdText | None = None
     publisher_id: IdText | None = None
     attestation: Annotated[str, msgspec.Meta(pattern="^(A|B|C|failed|none)$")] = "none"
     fields: Texts = {}
@@ -89,11 +96,12 @@ async def who_would_get(ask: Ask) -> Reply:
         raise not_found("campaign", ask.path["id"])
     at = given.at or ask.now
     caller = _caller(given.caller)
+    number = _number(ask, given, plan, at)
     known = geo.caller_geo(caller, given.zip)
     facts = Facts(
         at=at,
         caller=caller,
-        dialed_number=given.dialed,
+        dialed_number=given.dialed or ("" if number is None or given.number_id is None else number.number),
         caller_state=known.state,
         area_code=known.area_code,
         zip=known.zip,
@@ -111,6 +119,7 @@ async def who_would_get(ask: Ask) -> Reply:
         draw=ask.app.world.draw() if given.draw is None else given.draw,
         attempt_number=len(given.tried) + 1,
         tried=tuple(OfferId(one) for one in given.tried),
+        tariff=plan.tariff_of(None if number is None else number.connection_id),
         pays_publisher=given.publisher_id is not None,
     )
     decision = decide(plan, decided)
@@ -139,6 +148,24 @@ def _caller(text: str | None) -> str | None:
     if isinstance(read, BadPhone):
         raise invalid("caller", read.problem, "Send a number such as +14155550100, or none for a hidden one")
     return read
+
+
+def _number(ask: Ask, given: DescribedCaller, plan: CompiledPlan, at: Instant) -> Number | None:
+    """The number that is called: the one named, or the first whose calls the campaign gets then."""
+    numbers = sorted(ask.app.catalog.numbers(ask.who.account_id), key=lambda one: one.id)
+    if given.number_id is not None:
+        named = next((one for one in numbers if one.id == given.number_id), None)
+        if named is None:
+            raise invalid(
+                "number_id", f"There is no number {given.number_id} in use", "Send another, or none"
+            )
+        return named
+    return next((one for one in numbers if _leads_to(one, plan.campaign.id, at)), None)
+
+
+def _leads_to(number: Number, campaign_id: CampaignId, at: Instant) -> bool:
+    found = assignment_at(number, at)
+    return found is not None and any(share.campaign_id == campaign_id for share in found.assignment.split)
 
 
 def _fields(given: DescribedCaller, plan: CompiledPlan) -> dict[str, str]:

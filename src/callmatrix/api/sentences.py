@@ -11,8 +11,11 @@ MS_PER_S: Final = 1_000
 
 # A note's code -> what it says. `{name}` is a compared value; a value that is not there reads as "?".
 NOTES: Final[dict[str, str]] = {
+    "adjusted_too_often": "Nothing was booked: the call was adjusted {most} times, the most there is.",
+    "already_adjusted": "This adjustment was booked before; nothing changed.",
     "already_arrived": "The call had arrived before; nothing changed.",
     "already_ended": "The call was over already; nothing changed.",
+    "already_rerated": "This re-rating was booked before; nothing changed.",
     "anonymous": "Blocked: the caller hides the number, and the campaign takes no anonymous calls.",
     "answer_not_asked": "The answer came when nobody waited for it any more; nothing changed.",
     "attempts_used_up": (
@@ -40,8 +43,12 @@ NOTES: Final[dict[str, str]] = {
     "flow_too_long": "The flow ran through too many nodes without waiting; the call was hung up.",
     "gather_not_asked": "The keys answer a question that is over; nothing changed.",
     "grant_not_wanted": "The reservation came too late and was given back.",
+    "leg_already_reported": "The end of this leg was reported before; nothing changed.",
     "leg_already_settled": "This leg was settled before; nothing changed.",
     "leg_too_late": "The leg is over or unknown, so it was hung up.",
+    "more_than_left": (
+        "Nothing was booked: only {credit_left} can be credited and {clawback_left} clawed back."
+    ),
     "never_arrived": "The call ended before it arrived.",
     "no_funds": "Refused by the reservation: {owner} has not enough funds ({used} of {limit}).",
     "nobody_eligible": "No offer could take the call.",
@@ -52,6 +59,7 @@ NOTES: Final[dict[str, str]] = {
     "publisher_paused": "Blocked: the publisher {publisher} is paused.",
     "question_timed_out": "An answer never came; the caller heard an apology.",
     "repeat": "Blocked: the same caller called {seconds} s before (within {within_s} s).",
+    "rerated_too_often": "Nothing was booked: the call was rated again {most} times, the most there is.",
     "rerouted": "The buyer hung up early ({bridged_ms} ms), so the caller was routed again.",
     "spacing": "Refused by the reservation: {owner} takes one call in {limit} s.",
     "unknown_attempt": "The attempt {attempt} is not known; nothing changed.",
@@ -71,6 +79,7 @@ NOTES: Final[dict[str, str]] = {
     "payout_paid": "Payout: the publisher earns for this call.",
     "payout_test_call": "Payout: none, a test call.",
     "payout_publisher_not_on_call": "Payout: none, no publisher brought this call.",
+    "payout_no_buyer": "Payout: none, nobody pays for a fallback number.",
     "payout_not_connected": "Payout: none, the buyer was not connected.",
     "payout_not_billed_in_review": "Payout: none yet, the length is unknown and under review.",
     "payout_number_cooldown_expired": "Payout: none, the number's assignment ended too long ago.",
@@ -111,6 +120,8 @@ def told_event(event: events.Event, before: Call, names: dict[str, str]) -> str:
     match event:
         case events.Arrived():
             return _arrived(event, names)
+        case events.FailedSafe():
+            return f"The carrier got the fail-safe reply when it asked what now ({event.asked})."
         case events.DigitsEntered():
             return f"The caller pressed {event.digits or 'nothing'}."
         case events.GatherTimedOut():
@@ -149,7 +160,7 @@ def told_event(event: events.Event, before: Call, names: dict[str, str]) -> str:
         case events.ConversionReported() | events.Adjusted() | events.Rerated() | events.Disposed():
             return _said_later(event)
         case _:
-            return _other(event)
+            assert_never(event)
 
 
 def _arrived(event: events.Arrived, names: dict[str, str]) -> str:
@@ -228,12 +239,6 @@ def _said_later(
             return f"{event.by} noted what came of the call: {event.disposition}."
         case _:
             assert_never(event)
-
-
-def _other(event: events.Event) -> str:
-    """An event that this table does not tell yet is named, never hidden."""
-    kind = str(event.__struct_config__.tag).replace("_", " ")
-    return f"{kind.capitalize()}."
 
 
 def _offer(attempt_id: str, before: Call, names: dict[str, str]) -> str:

@@ -82,9 +82,16 @@ class AuditQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether this server can do its work."""
+    """Whether this server can do its work, and what its webhooks came to since it started: `arrivals_now`
+    are being decided; `shed` callers got the fail-safe reply because too many came at once, `failed_safe`
+    ones because something failed; `spooled` webhooks were kept for later; `bad_signatures` were refused."""
 
     database: Literal["ok"]
+    arrivals_now: int
+    shed: int
+    bad_signatures: int
+    spooled: int
+    failed_safe: int
 
 
 class Troubles(msgspec.Struct, frozen=True, kw_only=True):
@@ -206,7 +213,7 @@ async def read_troubles(ask: Ask) -> Reply:
 async def read_health(ask: Ask) -> Reply:
     """Ask the database."""
     await ask.app.db.ping()
-    return Reply(value=Health(database="ok"))
+    return Reply(value=Health(database="ok", **msgspec.structs.asdict(ask.lane)))
 
 
 _ACCOUNT_RECORD: Any = record_of(_ACCOUNT.body)
