@@ -9,7 +9,7 @@ from callmatrix.sim.promises import PROMISES
 from callmatrix.sim.run import SimReport, million, simulate, together
 
 SEEDS_THAT_FAILED = [
-    int(line.split()[0])
+    line.split()[:4]
     for line in (Path(__file__).parent / "seeds.txt").read_text(encoding="utf-8").splitlines()
     if line and not line.startswith("#")
 ]
@@ -37,9 +37,16 @@ def test_every_promise_is_kept_in_a_storm_of_faults(seed: int) -> None:
     assert report.deaths > 500
 
 
-@pytest.mark.parametrize("seed", SEEDS_THAT_FAILED)
-def test_a_seed_that_once_failed_is_kept(seed: int) -> None:
-    assert kept(simulate(seed, days=6, calls_per_day=700)) == (ALL_KEPT, {})
+@pytest.mark.parametrize(("faults", "seed", "days", "calls_per_day"), SEEDS_THAT_FAILED)
+def test_a_seed_that_once_failed_is_kept(faults: str, seed: str, days: str, calls_per_day: str) -> None:
+    report = simulate(
+        int(seed),
+        days=int(days),
+        calls_per_day=int(calls_per_day),
+        faults={"ordinary": Faults(), "storm": STORM}[faults],
+        replay_every=3,
+    )
+    assert kept(report) == (ALL_KEPT, {})
 
 
 def test_the_same_seed_tells_the_same_story() -> None:
