@@ -2,10 +2,12 @@
 
 import csv
 import io
+from functools import partial
 
 from placed import CALLER, DIALED, place
 
 import make
+from callmatrix.live import jobs, reratings, schedule
 from callmatrix.live.app import App
 from callmatrix.store import catalog, unknown
 from callmatrix.store.audit import By
@@ -192,6 +194,15 @@ async def test_a_buyers_system_reports_a_conversion_by_call_or_by_caller(
     assert (await buyer.ask("POST", "/api/conversions", {"call_id": "call_9"})).status_code == 404
 
 
+async def work_off(app: App, *, batch: int = reratings.BATCH) -> None:
+    """What the process's worker does until nothing is due."""
+    kinds = schedule.JOBS | {reratings.RERATE: partial(reratings.work, batch=batch)}
+    for _ in range(20):
+        if not await jobs.run_due(app, kinds):
+            return
+    raise AssertionError("the jobs do not end")
+
+
 async def test_calls_are_rated_again_by_the_present_price_after_a_preview(app: App, admin: Client) -> None:
     await place(app, "call_1")
     await place(app, "call_2", caller="+12125550100", talked_s=10)
@@ -213,18 +224,67 @@ async def test_calls_are_rated_again_by_the_present_price_after_a_preview(app: A
                 "new_payout": "16.50",
             }
         ],
+        "next_cursor": None,
     }
     assert (await admin.get("/api/calls/call_1"))["money"]["revenue"] == "29.00"
     begun = await admin.post("/api/reratings", {"calls": span, "reason": "The price was wrong"})
-    await app.background.drain()
+    assert (begun["looked_at"], begun["complete"]) == (0, False)
+    await work_off(app)
     done = await admin.get(f"/api/reratings/{begun['id']}")
-    assert (done["total"], done["done"], done["refused"]) == (1, 1, 0)
+    assert (done["looked_at"], done["total"], done["done"], done["refused"], done["complete"]) == (
+        2,
+        1,
+        1,
+        0,
+        True,
+    )
     assert (await admin.get("/api/calls/call_1"))["money"]["revenue"] == "33.00"
     again = await admin.post("/api/reratings/preview", span)
     assert (again["looked_at"], again["calls"]) == (2, [])
-    await admin.post(f"/api/reratings/{begun['id']}/resume")
-    await app.background.drain()
-    assert (await admin.get("/api/calls/call_1"))["money"]["revenue"] == "33.00"
+    assert [one["id"] for one in (await admin.get("/api/reratings"))["items"]] == [begun["id"]]
+
+
+async def test_a_rerating_whose_process_dies_is_gone_on_with_batch_by_batch(app: App, admin: Client) -> None:
+    for number in (1, 2, 3):
+        await place(app, f"call_{number}", caller=f"+1212555010{number}", minutes_ago=60 - number)
+    change = {"price": {"kind": "fixed", "amount": "33.00", "after_s": 60}}
+    media = "application/merge-patch+json"
+    await admin.ask("PATCH", "/api/offers/off_1", change, If_Match='"1"', Content_Type=media)
+    span = {"since": "2020-01-01T00:00:00Z", "until": "2100-01-01T00:00:00Z"}
+    begun = await admin.post("/api/reratings", {"calls": span, "reason": "The price was wrong"})
+    await jobs.run_due(app, {reratings.RERATE: partial(reratings.work, batch=1)})
+    halfway = await admin.get(f"/api/reratings/{begun['id']}")
+    assert (halfway["looked_at"], halfway["done"], halfway["complete"]) == (1, 1, False)
+    async with (
+        app.db.transaction() as tx
+    ):  # dead before it said that call and job are done
+        await tx.execute("update rerating_call set done_at = null")
+        await tx.execute("update job set done_at = null, leased_until = null where kind = 'rerate'")
+    await work_off(app, batch=1)
+    done = await admin.get(f"/api/reratings/{begun['id']}")
+    assert (done["looked_at"], done["done"], done["refused"], done["complete"]) == (3, 3, 0, True)
+    for number in (1, 2, 3):
+        money = (await admin.get(f"/api/calls/call_{number}"))["money"]
+        assert (money["revenue"], money["revision"]) == ("33.00", 2)
+
+
+async def test_a_rerating_compares_what_is_left_after_credits(app: App, admin: Client) -> None:
+    await place(app, "call_1")
+    await place(app, "call_2", caller="+12125550100")
+    await admin.post("/api/calls/call_1/adjustments", {"reason": "All of it", "credit": "29.00"})
+    await admin.post("/api/calls/call_2/adjustments", {"reason": "Some of it", "credit": "9.00"})
+    change = {"price": {"kind": "fixed", "amount": "25.00", "after_s": 60}}
+    media = "application/merge-patch+json"
+    await admin.ask("PATCH", "/api/offers/off_1", change, If_Match='"1"', Content_Type=media)
+    span = {"since": "2020-01-01T00:00:00Z", "until": "2100-01-01T00:00:00Z"}
+    preview = await admin.post("/api/reratings/preview", span)
+    revenues = {one["call_id"]: (one["old_revenue"], one["new_revenue"]) for one in preview["calls"]}
+    assert revenues == {"call_1": ("0.00", "0.00"), "call_2": ("20.00", "16.00")}
+    await admin.post("/api/reratings", {"calls": span, "reason": "The price was wrong"})
+    await work_off(app)
+    for call_id, (_, new) in revenues.items():
+        assert (await admin.get(f"/api/calls/{call_id}"))["money"]["revenue"] == new
+    assert (await admin.post("/api/reratings/preview", span))["calls"] == []
 
 
 async def test_calls_to_numbers_that_nobody_owns_are_listed(app: App, admin: Client) -> None:

@@ -1,33 +1,26 @@
-"""Rating calls again by the present prices: what it would change, and doing it, a call at a time."""
+"""Rating calls again by the present prices: what it would change, and having it done by the job queue."""
 
 from typing import Annotated, Final
 
 import msgspec
 
-from callmatrix.api.calls import stored_call
 from callmatrix.api.operation import Ask, Operation, Reply
-from callmatrix.api.pages import Cursor, IdText, Instant, Limit, Page, cursor_of, is_full, parts_of
+from callmatrix.api.pages import Cursor, IdText, Instant, Page, PageQuery, cursor_of, is_full, place_of
 from callmatrix.api.problems import invalid, not_found
-from callmatrix.core.call import events
-from callmatrix.core.call.settlement import rate_again
-from callmatrix.core.errors import Refused
-from callmatrix.core.ids import AccountId, CallId
 from callmatrix.core.money import ZERO, Money
-from callmatrix.core.pricing import PastCall
-from callmatrix.live import calls as live_calls
-from callmatrix.live.app import App
-from callmatrix.store import audit, call_search, calls, reratings
+from callmatrix.live import reratings as live_reratings
+from callmatrix.live.reratings import Difference
+from callmatrix.store import audit, reratings
 from callmatrix.store.audit import Act, By
-from callmatrix.store.call_search import CallFilter
+from callmatrix.store.call_search import CallFilter, Place
 from callmatrix.store.reratings import NewAmounts, Rerating
 
-MAX_CALLS: Final = 1_000
-"""How many calls one re-rating takes; a longer span is done in parts."""
-DEFAULT_LIMIT: Final = 50
+MAX_PREVIEWED: Final = 1_000
+"""How many calls one preview looks at; it goes on by its cursor."""
 
 
 class RatedCalls(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which calls to rate again: `since <= arrived_at < until`, at most `MAX_CALLS` connected ones."""
+    """Which connected calls to rate again: `since <= arrived_at < until`."""
 
     since: Instant
     until: Instant
@@ -45,54 +38,86 @@ class RerateBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class Preview(msgspec.Struct, frozen=True, kw_only=True):
-    """What re-rating would change: the calls whose amounts differ, and the sums of the differences."""
+    """What re-rating would change: of the calls looked at those whose amounts differ, after credits and
+    claw-backs, and the sums of the differences. `next_cursor` goes on with older calls."""
 
     looked_at: int
     revenue_difference: Money
     payout_difference: Money
     calls: tuple[NewAmounts, ...]
+    next_cursor: str | None
 
 
-class RerateQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which page of re-ratings, newest first."""
+class PreviewQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which page of a preview of more than `MAX_PREVIEWED` calls."""
 
     cursor: Cursor | None = None
-    limit: Limit = DEFAULT_LIMIT
 
 
 async def preview_rerating(ask: Ask) -> Reply:
     """What would change; books nothing."""
-    looked_at, changed = await _differences(ask, ask.given(RatedCalls))
-    return Reply(value=_preview(looked_at, changed))
+    wanted, query = _filter(ask.given(RatedCalls)), ask.asked(PreviewQuery)
+    place = place_of(query.cursor)
+    found = await live_reratings.look(
+        ask.app,
+        ask.who.account_id,
+        wanted,
+        after=None if place is None else Place(at=place[0], id=place[1]),
+        limit=MAX_PREVIEWED,
+    )
+    changed = tuple(_net(one) for one in found.differences)
+    told = Preview(
+        looked_at=found.looked_at,
+        revenue_difference=sum((one.new_revenue - one.old_revenue for one in changed), start=ZERO),
+        payout_difference=sum((one.new_payout - one.old_payout for one in changed), start=ZERO),
+        calls=changed,
+        next_cursor=None if found.place is None else cursor_of(found.place.at.isoformat(), found.place.id),
+    )
+    return Reply(value=told)
+
+
+def _net(one: Difference) -> NewAmounts:
+    """What both sides owe in the end, as calls show it: after credits and claw-backs."""
+    gross = one.amounts
+    return NewAmounts(
+        call_id=gross.call_id,
+        old_revenue=gross.old_revenue - one.credited,
+        old_payout=gross.old_payout - one.clawed_back,
+        new_revenue=gross.new_revenue - one.credited,
+        new_payout=gross.new_payout - one.clawed_back,
+    )
 
 
 async def create_rerating(ask: Ask) -> Reply:
-    """Book the differences, a call at a time, in the background."""
+    """Book the differences, a batch at a time, in the background."""
     given, who = ask.given(RerateBody), ask.who
-    _, changed = await _differences(ask, given.calls)
-    rerating_id = ask.app.world.new_id("rer")
+    wanted, rerating_id = _filter(given.calls), ask.new_id("rer")
     async with ask.app.db.transaction() as tx:
-        await reratings.create(
-            tx,
-            who.account_id,
-            id=rerating_id,
-            reason=given.reason,
-            asked_by=who.name,
-            asked_at=ask.now,
-            calls=changed,
-        )
-        act = Act(what="rerate", kind="rerating", target_id=rerating_id, details={"calls": str(len(changed))})
-        await audit.record(tx, who.account_id, act, by=By(who=who.id, at=ask.now, note=given.reason))
         kept = await reratings.get(tx, who.account_id, rerating_id)
-    ask.app.background.start(work_off(ask.app, who.account_id, rerating_id))
+        if kept is None:
+            await reratings.create(
+                tx,
+                who.account_id,
+                id=rerating_id,
+                wanted=wanted,
+                reason=given.reason,
+                asked_by=who.name,
+                asked_at=ask.now,
+            )
+            span = {"since": given.calls.since.isoformat(), "until": given.calls.until.isoformat()}
+            act = Act(what="rerate", kind="rerating", target_id=rerating_id, details=span)
+            await audit.record(tx, who.account_id, act, by=By(who=who.id, at=ask.now, note=given.reason))
+            await live_reratings.queue(ask.app, tx, who.account_id, rerating_id, after=rerating_id)
+            kept = await reratings.get(tx, who.account_id, rerating_id)
     return Reply(value=kept, status=202, headers={"Location": f"/api/reratings/{rerating_id}"})
 
 
 async def resume_rerating(ask: Ask) -> Reply:
-    """Go on with a re-rating whose process died. Amounts that are booked already change nothing."""
+    """Go on with a re-rating that failed too often. Calls that are booked already do not change."""
     kept = await _kept(ask)
-    if kept.done + kept.refused < kept.total:
-        ask.app.background.start(work_off(ask.app, ask.who.account_id, kept.id))
+    if not kept.complete:
+        async with ask.app.db.transaction() as tx:
+            await live_reratings.queue(ask.app, tx, ask.who.account_id, kept.id, after=ask.new_id("res"))
     return Reply(value=kept, status=202)
 
 
@@ -103,39 +128,14 @@ async def read_rerating(ask: Ask) -> Reply:
 
 async def list_reratings(ask: Ask) -> Reply:
     """Re-ratings, newest first."""
-    query = ask.asked(RerateQuery)
-    parts = parts_of(query.cursor, 1)
+    query = ask.asked(PageQuery)
     async with ask.app.db.transaction() as tx:
         found = await reratings.latest(
-            tx, ask.who.account_id, after=None if parts is None else parts[0], limit=query.limit
+            tx, ask.who.account_id, after=place_of(query.cursor), limit=query.limit
         )
-    cursor = cursor_of(found[-1].id) if is_full(found, query.limit) else None
+    last = found[-1] if is_full(found, query.limit) else None
+    cursor = None if last is None else cursor_of(last.asked_at.isoformat(), last.id)
     return Reply(value=Page(items=found, next_cursor=cursor))
-
-
-async def work_off(app: App, account_id: AccountId, rerating_id: str) -> None:
-    """Book what is still open of a re-rating."""
-    async with app.db.transaction() as tx:
-        kept = await reratings.get(tx, account_id, rerating_id)
-        left = await reratings.still_open(tx, account_id, rerating_id)
-    assert kept is not None
-    for one in left:
-        event = events.Rerated(
-            at=app.world.now(),
-            revenue=one.new_revenue,
-            payout=one.new_payout,
-            reason=kept.reason,
-            by=kept.asked_by,
-        )
-        refusal = ""
-        try:
-            await live_calls.apply(app, account_id, one.call_id, event)
-        except Refused as error:
-            refusal = error.code
-        async with app.db.transaction() as tx:
-            await reratings.done(
-                tx, account_id, rerating_id, one.call_id, at=app.world.now(), refusal=refusal
-            )
 
 
 async def _kept(ask: Ask) -> Rerating:
@@ -146,52 +146,10 @@ async def _kept(ask: Ask) -> Rerating:
     return kept
 
 
-async def _differences(ask: Ask, wanted: RatedCalls) -> tuple[int, tuple[NewAmounts, ...]]:
-    """How many calls were looked at, and those whose amounts would differ."""
+def _filter(wanted: RatedCalls) -> CallFilter:
     if wanted.until <= wanted.since:
         raise invalid("until", "It does not come after `since`", "Send a later instant")
-    found = CallFilter(status="connected", test=False, **msgspec.structs.asdict(wanted))
-    async with ask.app.db.transaction() as tx:
-        rows = await call_search.search(tx, ask.who.account_id, found, after=None, limit=MAX_CALLS + 1)
-    if len(rows) > MAX_CALLS:
-        raise invalid(
-            "since", f"More than {MAX_CALLS} calls match", "Choose a shorter span, and do it in parts"
-        )
-    changed = [await _again(ask, CallId(row["id"])) for row in rows]
-    return len(rows), tuple(one for one in changed if one is not None)
-
-
-async def _again(ask: Ask, call_id: CallId) -> NewAmounts | None:
-    """One call's amounts by the present plan; None where nothing differs."""
-    account_id = ask.who.account_id
-    call, _ = await stored_call(ask.app, account_id, call_id)
-    plan = ask.app.catalog.plan(account_id, call.campaign_id)
-    history: tuple[PastCall, ...] = ()
-    if call.caller is not None:
-        async with ask.app.db.transaction() as tx:
-            history = (await calls.history(tx, account_id, call.caller, apart_from=call_id)).calls
-    rating = None if plan is None else rate_again(call, plan, history, at=ask.now)
-    if rating is None:
-        return None
-    amounts = call.amounts
-    if (rating.revenue, rating.payout) == (amounts.revenue, amounts.payout):
-        return None
-    return NewAmounts(
-        call_id=call_id,
-        old_revenue=amounts.revenue,
-        old_payout=amounts.payout,
-        new_revenue=rating.revenue,
-        new_payout=rating.payout,
-    )
-
-
-def _preview(looked_at: int, changed: tuple[NewAmounts, ...]) -> Preview:
-    return Preview(
-        looked_at=looked_at,
-        revenue_difference=sum((one.new_revenue - one.old_revenue for one in changed), start=ZERO),
-        payout_difference=sum((one.new_payout - one.old_payout for one in changed), start=ZERO),
-        calls=changed,
-    )
+    return CallFilter(status="connected", test=False, **msgspec.structs.asdict(wanted))
 
 
 _TAG: Final = "re-rating"
@@ -205,6 +163,7 @@ OPERATIONS: Final = (
         tag=_TAG,
         summary="What rating these calls by the present prices would change",
         permission="move_money",
+        query=PreviewQuery,
         body=RatedCalls,
         returns=Preview,
         example=_SPAN,
@@ -231,7 +190,7 @@ OPERATIONS: Final = (
         tag=_TAG,
         summary="Re-ratings and their progress, newest first",
         permission="read_books",
-        query=RerateQuery,
+        query=PageQuery,
         returns=Page[Rerating],
         run=list_reratings,
     ),

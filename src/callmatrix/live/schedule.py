@@ -13,7 +13,7 @@ from callmatrix.core.caps import LateBooking
 from callmatrix.core.documents import decode
 from callmatrix.core.geo import zone
 from callmatrix.core.pricing import daily_rent
-from callmatrix.live import sweeps
+from callmatrix.live import reratings, sweeps
 from callmatrix.live.app import App
 from callmatrix.store import attempts, books, housekeeping, jobs, plans, repeats, reservations, scheduled
 from callmatrix.store.calls import BOOK_LATE
@@ -109,4 +109,5 @@ JOBS: Final[dict[str, Callable[[App, Job], Awaitable[None]]]] = {
     BOOK_LATE: book_late,
     NUMBER_RENT: number_rent,
     PRUNE_PLANS: prune_plans,
+    reratings.RERATE: reratings.work,
 }
