@@ -28,6 +28,11 @@ MAX_CAP_ROWS: Final = 1_000_000
 """How many rows one answer may have: every cap of an account with ten thousand offers and more."""
 
 _MONEY_METRICS: Final = ("revenue", "payout")
+# Each half has its own indexes.
+_GRANTED: Final = """(
+    select * from reservation where state = 'held'
+    union all select * from reservation where state in ('settled', 'released', 'expired')
+) granted"""
 
 
 class CapUse(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,8 +111,8 @@ async def set_limits(
     await tx.execute(
         """
         update cap_owner
-        set concurrency = $3, live_ceiling = case when $3::integer is null then null
-                when concurrency = $3 then live_ceiling else greatest($3, live) end,
+        set concurrency = $3::integer, live_ceiling = case when $3::integer is null then null
+                when concurrency = $3::integer then live_ceiling else greatest($3::integer, live) end,
             spacing_s = $4, time_zone = $5, week_starts_on = $6, when_capped = $7, cap_count = $8
         where account_id = $1 and owner = $2
         """,
@@ -282,9 +287,9 @@ async def _ensure_owner(tx: Transaction, account_id: AccountId, owner: Owner) ->
     await tx.execute(
         f"""
         insert into cap_owner (account_id, owner, time_zone, week_starts_on, live, last_granted_at)
-        select $1, $2, 'UTC', 0, count(*) filter (where state = 'held'), max(reserved_at)
-        from reservation
-        where account_id = $1 and state <> 'denied'{condition}
+        select $1, $2::text, 'UTC', 0, count(*) filter (where state = 'held'), max(reserved_at)
+        from {_GRANTED}
+        where account_id = $1{condition}
             and not exists (select from cap_owner where account_id = $1 and owner = $2)
         having not exists (select from cap_owner where account_id = $1 and owner = $2)
         """,
@@ -336,8 +341,8 @@ async def _replace_windows(
         from {bounds}{named}, lateral (
             select coalesce(sum(cap_amount(
                 n.metric, 1, connects, conversions, paids, revenue_micros, payout_micros)), 0)::bigint
-            from reservation
-            where account_id = $1 and state <> 'denied' and reserved_at >= n.starts_at
+            from {_GRANTED}
+            where account_id = $1 and reserved_at >= n.starts_at
                 and reserved_at < n.ends_at{condition}
         ) u(used)
         where not exists (

@@ -31,12 +31,8 @@ MAX_WINDOW_TRIES: Final = 5
 MAX_SWEEP: Final = 500
 MAX_ACCOUNTS: Final = 10_000
 
-_RESERVE: Final = (
-    "select attempt_id, verdict, pays_publisher, refusal "
-    "from reserve_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, "
-    "$19, $20, $21, $22, $23)"
-)
-_END: Final = "select end_batch($1, $2, false, $3, $4, $5, $6, $7, $8)"
+_RESERVE: Final = "call reserve_durably($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, null)"
+_END: Final = "call end_durably($1, $2, $3, $4, $5, $6, $7, $8, null)"
 
 
 class Stale(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,7 +81,9 @@ async def reserve_batch(
         single.setdefault(claim.attempt_id, claim)
     columns = _columns(tuple(single.values()), account_id=account_id)
     for _ in range(MAX_WINDOW_TRIES):
-        rows = await session.fetch(_RESERVE, account_id, now, catalog_version, *columns)
+        rows = await session.fetchval(_RESERVE, account_id, now, catalog_version, *columns)
+        if rows is None:
+            return tuple([Granted(attempt_id=claim.attempt_id) for claim in claims])
         missing = {msgspec.json.decode(row["refusal"], type=str) for row in rows if not row["attempt_id"]}
         if not missing:
             answers = {row["attempt_id"]: _answer(row, account_id=account_id) for row in rows}
@@ -105,7 +103,7 @@ async def settle_batch(
     """
     assert len(settlements) <= MAX_BATCH
     single = list({settlement.attempt_id: settlement for settlement in reversed(settlements)}.values())
-    rows = await session.fetch(
+    ended = await session.fetchval(
         _END,
         account_id,
         now,
@@ -116,7 +114,7 @@ async def settle_batch(
         [settlement.revenue.micros for settlement in single],
         [settlement.payout.micros for settlement in single],
     )
-    return frozenset(AttemptId(row[0]) for row in rows)
+    return frozenset(map(AttemptId, ended))
 
 
 async def book_late(session: Transaction, account_id: AccountId, booking: LateBooking) -> bool:
@@ -156,7 +154,7 @@ async def accounts_with_expired(session: Transaction, *, now: datetime) -> tuple
 
 
 def _columns(claims: Sequence[Claim], *, account_id: AccountId) -> tuple[Sequence[object], ...]:
-    """The arrays of `reserve_batch`: the claims' fields, then their sums by owner and by buyer."""
+    """The arrays of `reserve_durably`: the claims, then their sums by owner and by buyer."""
     needs = [needs_of(claim) for claim in claims]
     amounts = [(1, need["conversion"], need["paid"], need["revenue"], need["payout"]) for need in needs]
     by_owner: dict[str, tuple[int, ...]] = {}
@@ -167,17 +165,22 @@ def _columns(claims: Sequence[Claim], *, account_id: AccountId) -> tuple[Sequenc
             by_owner[key] = amount if before is None else tuple(map(add, before, amount))
         if claim.buyer_id is not None:
             by_buyer[claim.buyer_id] = by_buyer.get(claim.buyer_id, 0) + claim.revenue_max.micros
-    _, *claimed = zip(*amounts, strict=True)
+    rows = [
+        (
+            claim.attempt_id,
+            claim.call_id,
+            claim.campaign_id,
+            claim.offer_id,
+            claim.buyer_id,
+            claim.publisher_id,
+            *amount[1:],
+            0 if claim.buyer_id is None else claim.revenue_max.micros,
+            claim.expires_at,
+        )
+        for claim, amount in zip(claims, amounts, strict=True)
+    ]
     return (
-        [claim.attempt_id for claim in claims],
-        [claim.call_id for claim in claims],
-        [claim.campaign_id for claim in claims],
-        [claim.offer_id for claim in claims],
-        [claim.buyer_id for claim in claims],
-        [claim.publisher_id for claim in claims],
-        *claimed,
-        [0 if claim.buyer_id is None else claim.revenue_max.micros for claim in claims],
-        [claim.expires_at for claim in claims],
+        rows,
         list(by_owner),
         *zip(*by_owner.values(), strict=True),
         list(by_buyer),
