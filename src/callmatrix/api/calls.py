@@ -403,6 +403,7 @@ OPERATIONS: Final = (
         body=AdjustmentBody,
         returns=CallMoney,
         example=AdjustmentBody(reason="The caller dialled a wrong number", credit=Money.parse("12.50")),
+        refusals=("conflict",),
         run=adjust_call,
     ),
     Operation(

@@ -20,7 +20,8 @@ main { max-width: 62rem; margin: 0 auto; padding: 1.5rem; }
 nav { display: flex; flex-wrap: wrap; gap: .3rem .9rem; padding: .8rem 0;
   border-bottom: 1px solid var(--line); }
 a { color: var(--get); }
-h1 { margin: 0; } h2 { margin-top: 2.2rem; border-bottom: 1px solid var(--line); text-transform: capitalize; }
+h1 { margin: 0; } h2 { margin-top: 2.2rem; border-bottom: 1px solid var(--line); }
+h2::first-letter { text-transform: uppercase; }
 h4 { margin: .9rem 0 .2rem; }
 details { margin: .5rem 0; border: 1px solid var(--line); border-radius: 6px; }
 summary { cursor: pointer; padding: .45rem .7rem; background: var(--soft); border-radius: 6px; }
@@ -33,7 +34,8 @@ pre { overflow-x: auto; padding: .7rem; background: var(--soft); border: 1px sol
 .DELETE { color: var(--delete); }
 .dim { color: var(--dim); }
 table { border-collapse: collapse; width: 100%; } td, th { padding: .25rem .6rem .25rem 0; text-align: left;
-  vertical-align: top; border-bottom: 1px solid var(--line); }
+  vertical-align: top; border-bottom: 1px solid var(--line); white-space: nowrap; }
+td:last-child { width: 100%; white-space: normal; overflow-wrap: anywhere; }
 """
 
 
@@ -98,8 +100,10 @@ def _body(described: dict[str, Any], operation: dict[str, Any]) -> str:
     media_type, media = next(iter(body["content"].items()))
     shape = _shape(described, media["schema"], depth=0)
     example = media.get("example")
+    told = _resolved(described, media["schema"])[0].get("description", "")
+    prose = f"<p>{_prose(told)}</p>" if told else ""
     shown = f"<h4>Example</h4><pre>{escape(json.dumps(example, indent=2))}</pre>" if example else ""
-    return f"<h4>Body <code>{escape(media_type)}</code></h4><pre>{escape(shape)}</pre>{shown}"
+    return f"<h4>Body <code>{escape(media_type)}</code></h4>{prose}<pre>{escape(shape)}</pre>{shown}"
 
 
 def _answers(described: dict[str, Any], operation: dict[str, Any]) -> str:
@@ -114,9 +118,7 @@ def _answers(described: dict[str, Any], operation: dict[str, Any]) -> str:
 
 
 def _curl(described: dict[str, Any], *, verb: str, path: str, operation: dict[str, Any]) -> str:
-    words = ["curl"]
-    if verb != "GET":
-        words.append(f"-X {verb}")
+    words = ["curl" if verb == "GET" else f"curl -X {verb}"]
     if operation["security"]:
         words.append('-H "Authorization: Bearer $CALLMATRIX_KEY"')
     if any(one["name"] == "If-Match" for one in operation["parameters"]):
@@ -127,7 +129,7 @@ def _curl(described: dict[str, Any], *, verb: str, path: str, operation: dict[st
         example = json.dumps(media.get("example", {})).replace("'", "'\\''")
         words += [f"-H 'Content-Type: {media_type}'", f"-d '{example}'"]
     words.append(f"'{described['servers'][0]['url']}{path}'")
-    return " ".join(words)
+    return " \\\n  ".join(words)
 
 
 def _shape(described: dict[str, Any], schema: dict[str, Any], *, depth: int) -> str:

@@ -4,7 +4,8 @@ from typing import Annotated, Final
 
 import msgspec
 
-from callmatrix.api.config import NOUNS, ActBody, by_of, record_of, record_reply, revision_of
+from callmatrix.api.config import NOUNS, by_of, record_of, record_reply, revision_of
+from callmatrix.api.config_acts import ActBody
 from callmatrix.api.operation import Ask, Operation, Reply
 from callmatrix.api.pages import IdText, Instant, Page
 from callmatrix.api.problems import invalid

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from callmatrix.api.access import PERMISSIONS
+from callmatrix.api.access import PERMISSIONS, ROLES
 from callmatrix.api.operation import JSON, MERGE_PATCH, PROBLEM_JSON, Operation
 from callmatrix.api.problems import ProblemDocument
 from callmatrix.api.schemas import schemas_of
@@ -87,7 +87,8 @@ def _description(operation: Operation) -> str:
         return operation.description
     roles, scope = PERMISSIONS[operation.permission]
     key = f"; an API key needs the scope {scope}" if scope is not None else "; not with an API key"
-    allowed = f"For the roles {', '.join(sorted(roles))}{key}."
+    role = "role" if len(roles) == 1 else "roles"
+    allowed = f"For the {role} {', '.join(one for one in ROLES if one in roles)}{key}."
     return f"{operation.description}\n\n{allowed}".strip()
 
 
@@ -156,8 +157,15 @@ def _request_body(operation: Operation, schema_of: dict[str, Any]) -> dict[str, 
         media = {JSON: {"schema": schema_of[_key(operation.body)]}}
     if operation.example is not None:
         for each in media.values():
-            each["example"] = to_plain(operation.example)
+            each["example"] = _shown(to_plain(operation.example))
     return {"required": True, "content": media}
+
+
+def _shown(plain: Any) -> Any:
+    """An example without what may as well be left out."""
+    if isinstance(plain, dict):
+        return {name: _shown(value) for name, value in plain.items() if value is not None}
+    return [_shown(one) for one in plain] if isinstance(plain, list) else plain
 
 
 def _responses(operation: Operation, schema_of: dict[str, Any]) -> dict[str, Any]:

@@ -5,8 +5,10 @@ from typing import Final
 from callmatrix.api import (
     calls,
     config,
+    config_acts,
     events,
     flows,
+    keys,
     money,
     people,
     reratings,
@@ -22,12 +24,17 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *calls.OPERATIONS,
     *stops.OPERATIONS,
     *events.OPERATIONS,
-    *(operation for noun in config.NOUNS for operation in config.operations_of(noun)),
+    *(
+        operation
+        for noun in config.NOUNS
+        for operation in (*config.operations_of(noun), *config_acts.operations_of(noun))
+    ),
     *scheduled.OPERATIONS,
     *flows.OPERATIONS,
     *routing.OPERATIONS,
     *money.OPERATIONS,
     *reratings.OPERATIONS,
     *people.OPERATIONS,
+    *keys.OPERATIONS,
     *upkeep.OPERATIONS,
 )

@@ -1,4 +1,4 @@
-"""People and programs: signing in and out, users, one-time links, and API keys."""
+"""People: signing in and out, users, and one-time links."""
 
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Final
@@ -6,18 +6,16 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from callmatrix.api import auth
-from callmatrix.api.access import Principal, Role, Scope
+from callmatrix.api.access import Principal, Role
 from callmatrix.api.config import by_of
 from callmatrix.api.operation import Ask, Operation, Reply
 from callmatrix.api.pages import (
     IdText,
-    Instant,
     Page,
     PageQuery,
     cursor_of,
     is_full,
     parts_of,
-    place_of,
 )
 from callmatrix.api.problems import invalid
 from callmatrix.core.campaign import Buyer, Publisher
@@ -104,24 +102,6 @@ class UserLink(msgspec.Struct, frozen=True, kw_only=True):
     user: User
     link: str
     expires_at: datetime
-
-
-class KeyBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A key to be: what for, what it may, and until when. With `buyer_id` or `publisher_id` it is for that
-    one's own system: it sees what their people see, and may have the scopes `read` and `write`."""
-
-    name: PersonName
-    scopes: Annotated[tuple[Scope, ...], msgspec.Meta(min_length=1, max_length=4)]
-    expires_at: Instant | None = None
-    buyer_id: IdText | None = None
-    publisher_id: IdText | None = None
-
-
-class NewKey(msgspec.Struct, frozen=True, kw_only=True):
-    """A key with its secret, shown now and never again."""
-
-    key: ApiKey
-    secret: str
 
 
 class TooManyTries(Refused):
@@ -254,7 +234,7 @@ def _me(who: Principal) -> Me:
     )
 
 
-# --- users and keys ------------------------------------------------------------------------------------
+# --- users ---------------------------------------------------------------------------------------------
 
 
 async def list_users(ask: Ask) -> Reply:
@@ -283,7 +263,7 @@ async def create_user(ask: Ask) -> Reply:
         created_at=ask.now,
     )
     async with ask.app.db.transaction() as tx:
-        await _refuse_unknown_scope(tx, user)
+        await refuse_unknown_scope(tx, user)
         made = await access.find_user(tx, user.account_id, user.id) if ask.repeat else None
         kept = made or await access.add_user(tx, user, by=by_of(ask))
         return await _linked(ask, tx, kept)
@@ -319,60 +299,16 @@ async def change_user(ask: Ask) -> Reply:
         before = await access.get_user(tx, ask.who.account_id, UserId(ask.path["id"]))
         changes: dict[str, Any] = msgspec.structs.asdict(given)
         user = msgspec.structs.replace(before, **changes)
-        await _refuse_unknown_scope(tx, user)
+        await refuse_unknown_scope(tx, user)
         return Reply(value=await access.change_user(tx, user, by=by_of(ask)))
 
 
-async def _refuse_unknown_scope(tx: Transaction, whose: User | ApiKey) -> None:
+async def refuse_unknown_scope(tx: Transaction, whose: User | ApiKey) -> None:
+    """`Refused("not_found")` where the buyer or publisher that somebody is to act for is not there."""
     if whose.buyer_id is not None:
         await catalog.get(tx, whose.account_id, Buyer, whose.buyer_id)
     if whose.publisher_id is not None:
         await catalog.get(tx, whose.account_id, Publisher, whose.publisher_id)
-
-
-async def list_keys(ask: Ask) -> Reply:
-    """Every key, revoked ones too."""
-    query = ask.asked(PageQuery)
-    async with ask.app.db.transaction() as tx:
-        found = await access.keys(tx, ask.who.account_id, after=place_of(query.cursor), limit=query.limit)
-    last = found[-1] if is_full(found, query.limit) else None
-    cursor = None if last is None else cursor_of(last.created_at.isoformat(), last.id)
-    return Reply(value=Page(items=found, next_cursor=cursor))
-
-
-async def create_key(ask: Ask) -> Reply:
-    """A new key, its secret shown once."""
-    given = ask.given(KeyBody)
-    if given.expires_at is not None and given.expires_at <= ask.now:
-        raise invalid("expires_at", "It is past", "Send a later instant, or none")
-    outsider = given.buyer_id is not None or given.publisher_id is not None
-    if outsider and not set(given.scopes) <= {"read", "write"}:
-        raise invalid("scopes", "A buyer's or publisher's key may not so much", "Send read, write, or both")
-    secret = auth.KEY_PREFIX + ask.app.world.token()
-    key = ApiKey(
-        id=ask.new_id("key"),
-        account_id=ask.who.account_id,
-        name=given.name,
-        prefix="",
-        scopes=tuple(dict.fromkeys(given.scopes)),
-        buyer_id=None if given.buyer_id is None else BuyerId(given.buyer_id),
-        publisher_id=None if given.publisher_id is None else PublisherId(given.publisher_id),
-        created_by=ask.who.id,
-        created_at=ask.now,
-        expires_at=given.expires_at,
-    )
-    async with ask.app.db.transaction() as tx:
-        await _refuse_unknown_scope(tx, key)
-        made = await access.renew_key(tx, key.account_id, key.id, token=secret) if ask.repeat else None
-        kept = made or await access.add_key(tx, key, token=secret, by=by_of(ask))
-    return Reply(value=NewKey(key=kept, secret=secret), status=201)
-
-
-async def revoke_key(ask: Ask) -> Reply:
-    """The key opens nothing any more."""
-    async with ask.app.db.transaction() as tx:
-        await access.revoke_key(tx, ask.who.account_id, ask.path["id"], by=by_of(ask))
-    return Reply(status=204)
 
 
 _TAG: Final = "sign-in"
@@ -500,41 +436,5 @@ OPERATIONS: Final = (
         status=201,
         secret=True,
         run=create_link,
-    ),
-    Operation(
-        method="GET",
-        path="/api/keys",
-        name="list_keys",
-        tag="users and keys",
-        summary="API keys, newest first",
-        permission="administer",
-        query=PageQuery,
-        returns=Page[ApiKey],
-        run=list_keys,
-    ),
-    Operation(
-        method="POST",
-        path="/api/keys",
-        name="create_key",
-        tag="users and keys",
-        summary="A new API key, its secret shown once",
-        permission="administer",
-        body=KeyBody,
-        returns=NewKey,
-        status=201,
-        example=KeyBody(name="Nightly export", scopes=("read",)),
-        secret=True,
-        refusals=("not_found", "conflict"),
-        run=create_key,
-    ),
-    Operation(
-        method="DELETE",
-        path="/api/keys/{id}",
-        name="revoke_key",
-        tag="users and keys",
-        summary="The key opens nothing any more",
-        permission="administer",
-        status=204,
-        run=revoke_key,
     ),
 )
