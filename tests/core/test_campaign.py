@@ -11,6 +11,7 @@ from callmatrix.core.campaign import (
     Assignment,
     Buyer,
     CampaignShare,
+    FallbackOffer,
     Geography,
     MarginFloor,
     Number,
@@ -186,3 +187,11 @@ def test_assignments_follow_one_another() -> None:
         "assignments.1.ends_at",
         "assignments.1.starts_at",
     ]
+
+
+def test_a_closed_campaign_may_use_its_own_fallback_offer_and_no_other() -> None:
+    first, second = offer("a"), offer("b")
+    own, other = FallbackOffer(offer_id=first.id), FallbackOffer(offer_id=second.id)
+    assert checked(first, second, fallback=own, closed_treatment=own) == []
+    assert checked(first, second, fallback=own, closed_treatment=other) == ["closed_treatment.offer_id"]
+    assert checked(first, second, closed_treatment=other) == ["closed_treatment.offer_id"]

@@ -106,7 +106,19 @@ def campaign_problems(
     for place, entry in enumerate(campaign.plan.entries):
         found += _entry(entry, f"plan.entries.{place}", offer=offers.get(entry.offer_id))
     found += _uncaptured(campaign, offers=offers, flow_fields=flow_fields)
+    found += _other_offer_when_closed(campaign)
     return _some(found)
+
+
+def _other_offer_when_closed(campaign: Campaign) -> Iterable[Problem]:
+    """A plan has one offer outside of its entries: the fallback's; a closed campaign may use that one."""
+    closed, fallback = campaign.closed_treatment, campaign.fallback
+    if isinstance(closed, FallbackOffer) and closed != fallback:
+        yield Problem(
+            field="closed_treatment.offer_id",
+            problem="It is not the campaign's fallback offer",
+            remedy="Name the same offer as the fallback does, or treat closed calls in another way",
+        )
 
 
 def campaign_warnings(
