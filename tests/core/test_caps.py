@@ -608,6 +608,21 @@ def test_rule_13_a_correction_takes_from_the_overage_first() -> None:
     assert counters.tally(OFFER, "conversion", "day", at=NOON) == Tally(limit=1, ceiling=1)
 
 
+def test_rule_13_a_correction_takes_back_no_more_than_its_attempt_counts() -> None:
+    counters = capped(count("conversion", "day", 5), money("revenue", "day", "90"))
+    for attempt in ("att_1", "att_2"):
+        counters.reserve(claim(attempt), NOON)
+        counters.settle(
+            Settlement(attempt_id=AttemptId(attempt), connected=True, converted=True, revenue=usd("30")), NOON
+        )
+    late = LateBooking(attempt_id=AttemptId("att_1"), revision=2, conversions=-2, revenue=usd("-45"))
+    assert counters.book_late(late)
+    assert counters.tally(OFFER, "conversion", "day", at=NOON) == Tally(limit=5, ceiling=5, used=1)
+    assert counters.tally(OFFER, "revenue", "day", at=NOON) == Tally(
+        limit=90_000_000, ceiling=90_000_000, used=30_000_000
+    )
+
+
 def test_a_late_booking_waits_for_the_settlement() -> None:
     counters = capped(count("conversion", "day", 5))
     counters.reserve(claim(), NOON)

@@ -72,7 +72,7 @@ class _Row(msgspec.Struct):
         else:
             from_overage = min(-amount, self.overage)
             self.overage -= from_overage
-            self.used = max(0, self.used + amount + from_overage)
+            self.used += amount + from_overage
 
 
 class _OwnerState(msgspec.Struct):
@@ -252,22 +252,24 @@ class Counters:
             self._funds[claim.buyer_id].held -= claim.revenue_max
 
     def book_late(self, booking: LateBooking) -> bool:
-        """Count what came after settlement, in the windows of the reservation. False, and nothing
-        changes, where the attempt is unknown, denied or held, or the revision is booked already."""
+        """Count what came after settlement, in the windows of the reservation; never takes back more than
+        the reservation counts. False, and nothing changes, where the attempt is unknown, denied or held, or
+        the revision is booked already."""
         reservation = self._reservations.get(booking.attempt_id)
         if reservation is None or reservation.claim is None or reservation.ended_at is None:
             return False
         if booking.revision in reservation.booked:
             return False
         reservation.booked.add(booking.revision)
+        counted = reservation.amounts
         amounts: dict[Metric, int] = {
-            "conversion": booking.conversions,
-            "paid": booking.payments,
-            "payout": booking.payout.micros,
-            "revenue": booking.revenue.micros,
+            "conversion": max(booking.conversions, -counted["conversion"]),
+            "paid": max(booking.payments, -counted["paid"]),
+            "payout": max(booking.payout.micros, -counted["payout"]),
+            "revenue": max(booking.revenue.micros, -counted["revenue"]),
         }
         for metric, amount in amounts.items():
-            reservation.amounts[metric] += amount
+            counted[metric] += amount
         for row, metric in reservation.rows:
             row.book(amounts.get(metric, 0))
         return True
@@ -367,7 +369,6 @@ class Counters:
             if starts_at <= reservation.at < ends_at and any(owner is state for owner in reservation.owners):
                 row.used += reservation.amounts[metric]
                 reservation.rows.append((row, metric))
-        row.used = max(0, row.used)
         row.ceiling = max(limit, row.used)
         return row
 
