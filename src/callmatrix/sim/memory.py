@@ -10,6 +10,7 @@ from callmatrix.core.call import Call
 from callmatrix.core.call.commands import Book
 from callmatrix.core.call.events import Event
 from callmatrix.core.call.settlement import reversed_in_full
+from callmatrix.core.campaign.returns import comes_back, entries_back
 from callmatrix.core.caps import (
     Claim,
     Counters,
@@ -83,6 +84,21 @@ class MemoryBackend:
             self._counters.set_funds(buyer.id, balance=balance, credit_limit=buyer.credit_limit)
         for campaign in network.campaigns:
             self._compile(network, campaign.id, changed=before is not network)
+        if before is not None:
+            self._take_back(before, network, at=at)
+
+    def _take_back(self, before: Network, after: Network, *, at: datetime) -> None:
+        """Offers that come back join the tail of every rotation that they were in (rule 6)."""
+        offers = {offer.id: offer for offer in before.offers}
+        buyers = {buyer.id: buyer for buyer in before.buyers}
+        back = {offer.id for offer in after.offers if comes_back(offers[offer.id], offer)}
+        paying = {buyer.id for buyer in after.buyers if comes_back(buyers[buyer.id], buyer)}
+        back |= {offer.id for offer in after.offers if offer.buyer_id in paying}
+        for was, campaign in zip(before.campaigns, after.campaigns, strict=True):
+            rotation = self._rotation.get(campaign.id, {})
+            for offer_id in back | set(entries_back(was, campaign)):
+                if offer_id in rotation:
+                    rotation[offer_id] = (at, AttemptId(offer_id))
 
     def _compile(self, network: Network, campaign_id: CampaignId, *, changed: bool) -> None:
         current = self._current.get(campaign_id)

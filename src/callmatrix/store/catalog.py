@@ -11,7 +11,7 @@ from callmatrix.core.campaign import Account, Number
 from callmatrix.core.documents import decode, encode
 from callmatrix.core.errors import Problem, Refused
 from callmatrix.core.ids import AccountId
-from callmatrix.store import audit, capacity, impact, references, soundness
+from callmatrix.store import audit, capacity, impact, references, rotation, soundness
 from callmatrix.store.audit import Act, By
 from callmatrix.store.db import Row, Transaction
 from callmatrix.store.kinds import TYPES, Config, Kind, T, kind_of, name_of, read, status_of
@@ -359,6 +359,7 @@ async def save(
     await impact.remake_plans(tx, account_id, document, what=what, catalog_version=version, now=by.at)
     previous = None if before is None else before.document
     await capacity.keep(tx, account_id, previous, document, now=by.at)
+    await rotation.keep(tx, account_id, previous, document, now=by.at)
     act = Act(
         what=what,
         kind=kind_of(document),
