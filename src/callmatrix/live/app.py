@@ -20,6 +20,8 @@ from callmatrix.store.db import Database
 from callmatrix.world import World
 
 MAX_RECENT_CALLS: Final = 10_000
+# Longer ones are read again each time: hardly a caller has one.
+MAX_KEPT_HISTORY: Final = 20
 MAX_BACKGROUND: Final = 20_000
 
 
@@ -43,15 +45,15 @@ class RecentCalls:
         return self._named.get((connection_id, carrier_ref))
 
     def put(self, call: Call, *, history: History | None = None) -> None:
-        """Remember a call and, where it was just read and still holds, the history of its caller;
-        forget the oldest past `MAX_RECENT_CALLS`, and closed ones."""
+        """Remember a call and, if it was just read, its caller's history; forget the oldest past
+        `MAX_RECENT_CALLS`, and closed ones."""
         if call.cost_booked:
             self.drop(call.account_id, call.id)
             return
         key = (call.account_id, call.id)
         self._calls[key] = call
         self._calls.move_to_end(key)
-        if history is not None:
+        if history is not None and len(history.calls) <= MAX_KEPT_HISTORY:
             self._histories[key] = history
         if call.connection_id is not None:
             self._named[call.connection_id, call.carrier_ref] = call.id
@@ -65,10 +67,13 @@ class RecentCalls:
         if call is not None and call.connection_id is not None:
             self._named.pop((call.connection_id, call.carrier_ref), None)
 
-    def take_history(self, call: Call) -> History | None:
-        """The history of the caller, if this process read it for this call; once, since who settles by it
-        makes a newer one."""
-        return self._histories.pop((call.account_id, call.id), None)
+    def history(self, account_id: AccountId, call_id: CallId) -> History | None:
+        """The history of a call's caller, if this process read it for that call."""
+        return self._histories.get((account_id, call_id))
+
+    def forget_history(self, account_id: AccountId, call_id: CallId) -> None:
+        """There is a newer history than the one that was read: the call has settled."""
+        self._histories.pop((account_id, call_id), None)
 
 
 class Background:

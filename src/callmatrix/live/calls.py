@@ -22,7 +22,7 @@ from callmatrix.core.call.machine import step
 from callmatrix.core.call.value import Call
 from callmatrix.core.caps import Claim, Denied, Granted, LateBooking, Owner
 from callmatrix.core.errors import Refused
-from callmatrix.core.ids import AccountId, CallId
+from callmatrix.core.ids import AccountId, CallId, OfferId
 from callmatrix.core.plan import CompiledPlan
 from callmatrix.core.routing import Looked
 from callmatrix.live.app import App
@@ -58,6 +58,7 @@ class Turn:
         "new",
         "plan",
         "respond",
+        "saved",
     )
 
     def __init__(
@@ -68,10 +69,12 @@ class Turn:
         new: bool,
         lease: Lease | None,
         respond: Respond,
+        history: calls.History | None = None,
         failed_safe: str = "",
     ) -> None:
         self.account_id = call.account_id
         self.call = call
+        self.saved = call
         self.plan = plan
         self.new = new
         self.lease = lease
@@ -79,7 +82,7 @@ class Turn:
         self.failed_safe = failed_safe
         self.batch: list[Taken] = []
         self.caller_version: int | None = None
-        self.history: calls.History | None = None
+        self.history = history
 
 
 def no_reply(call: Call, orders: tuple[CarrierOrder, ...]) -> bytes:
@@ -100,14 +103,16 @@ async def begin(
     *,
     callback: CallbackKey,
     respond: Respond,
+    history: calls.History | None = None,
     failed_safe: str = "",
 ) -> bytes:
     """A call's first event. A carrier that asks twice gets the first answer.
 
-    `failed_safe` is the kind of webhook to which the carrier has got the fail-safe reply, if it has.
+    `history` is that of the caller, if it was read. `failed_safe` is the kind of webhook to which the
+    carrier has got the fail-safe reply, if it has.
     """
     own = lease(callback, app.world.now())
-    turn = Turn(call, plan, new=True, lease=own, respond=respond, failed_safe=failed_safe)
+    turn = Turn(call, plan, new=True, lease=own, respond=respond, history=history, failed_safe=failed_safe)
     return await drive(app, turn, event)
 
 
@@ -194,10 +199,7 @@ async def _with_history(app: App, turn: Turn, event: events.Event) -> events.Eve
     (rule 18): two calls of one caller that settle at once cannot both count as the first."""
     if turn.call.caller is None or not _settles(turn.call, event):
         return event
-    past = app.recent.take_history(turn.call)
-    if past is None:
-        async with app.db.session() as tx:
-            past = await calls.history(tx, turn.account_id, turn.call.caller, apart_from=turn.call.id)
+    past = await _history(app, turn, turn.call.caller)
     turn.caller_version = past.version
     match event:
         case events.LegEnded() | events.ConversionReported():
@@ -207,6 +209,18 @@ async def _with_history(app: App, turn: Turn, event: events.Event) -> events.Eve
             return msgspec.structs.replace(event, history=past.calls, legs=legs)
         case _:
             return event
+
+
+async def _history(app: App, turn: Turn, caller: str) -> calls.History:
+    """The caller's history as it was read for this call. Routing may go by one that is a little old, as it
+    may be overtaken anyway; who settles by it is told so by the save."""
+    call = turn.call
+    if turn.history is None:
+        turn.history = app.recent.history(call.account_id, call.id)
+    if turn.history is None:
+        async with app.db.session() as tx:
+            turn.history = await calls.history(tx, call.account_id, caller, apart_from=call.id)
+    return turn.history
 
 
 def _settles(call: Call, event: events.Event) -> bool:
@@ -236,12 +250,16 @@ async def _save(app: App, turn: Turn, reply: bytes | None) -> SaveResult:
             reply=reply,
             caller_version=turn.caller_version,
             job_ids=tuple(app.world.new_id("job") for _ in range(jobs)),
+            before=turn.saved.attempts,
         )
     if result == "saved":
-        app.recent.put(turn.call, history=turn.history if turn.caller_version is None else None)
+        turn.saved = turn.call
+        if turn.caller_version is not None:
+            turn.history = None  # what was settled made a newer one
+            app.recent.forget_history(turn.account_id, turn.call.id)
+        app.recent.put(turn.call, history=turn.history)
         turn.batch.clear()
         turn.caller_version = None
-        turn.history = None
         turn.new = False
         if turn.lease is not None:
             turn.lease = msgspec.structs.replace(turn.lease, first=False)
@@ -271,11 +289,12 @@ async def _reload(app: App, turn: Turn) -> None:
     """Somebody else saved meanwhile: take the call as it is now; the unsaved steps never happened."""
     turn.batch.clear()
     turn.caller_version = None
+    turn.history = None
     app.recent.drop(turn.account_id, turn.call.id)
     async with app.db.session() as tx:
         fresh = await calls.load(tx, turn.account_id, turn.call.id)
     assert fresh is not None
-    turn.call = fresh
+    turn.call = turn.saved = fresh
 
 
 async def _ask(app: App, turn: Turn, question: Awaited) -> events.Event:
@@ -333,20 +352,22 @@ def granted(grant: Granted | Denied, *, at: datetime) -> events.Reserved | event
 async def _look(app: App, turn: Turn) -> events.Looked:
     call, plan = turn.call, turn.plan
     rotating = plan.routing.offer_ids if plan.campaign.plan.strategy == "round_robin" else ()
-    past = calls.PastRoutes(rotation=(), history=())
     at = app.world.now()
-    if rotating or call.caller is not None:
+    rotation: tuple[OfferId, ...] = ()
+    if rotating:
         async with app.db.session() as tx:
-            past = await calls.past_routes(
+            routes = await calls.past_routes(
                 tx,
                 turn.account_id,
                 call.campaign_id,
-                caller=call.caller,
+                caller=None,
                 apart_from=call.id,
                 rotating=rotating,
                 joins_at=at,
             )
-    world = Looked(shut=app.masks.shut(plan, at), rotation=past.rotation, history=past.history)
+        rotation = routes.rotation
+    past = () if call.caller is None else (await _history(app, turn, call.caller)).calls
+    world = Looked(shut=app.masks.shut(plan, at), rotation=rotation, history=past)
     return events.Looked(at=at, draw=app.world.draw(), world=world)
 
 

@@ -9,7 +9,8 @@ from callmatrix.core.call import events
 from callmatrix.core.call.commands import CarrierOrder
 from callmatrix.core.call.value import Call
 from callmatrix.core.campaign import assignment_at, choose_campaign
-from callmatrix.core.ids import CallId, CampaignId
+from callmatrix.core.ids import CallId
+from callmatrix.core.plan import CompiledPlan
 from callmatrix.dialects.carriers.render import failsafe, render, unknown_number
 from callmatrix.dialects.carriers.twiml import (
     Params,
@@ -24,7 +25,7 @@ from callmatrix.live.app import App
 from callmatrix.live.catalog import Wired
 from callmatrix.store import calls as call_store
 from callmatrix.store import unknown
-from callmatrix.store.calls import CallbackKey
+from callmatrix.store.calls import CallbackKey, History
 
 # Kinds whose reply the carrier executes; every other callback only tells us something.
 ANSWERED_KINDS: Final = frozenset(("gather", "dial", "whisper", "accept", "record"))
@@ -76,6 +77,7 @@ async def arrive(app: App, wired: Wired, params: Params, *, at: datetime, failed
         return await _unknown(app, wired, arrival.dialed, arrival.caller, arrival.carrier_ref, at)
     publisher_id = assigned.assignment.publisher_id
     status, is_open = app.catalog.campaign_standing(wired.account_id, campaign_id, at)
+    previous_call_at, history = await _before(app, plan, arrival.caller)
     event = events.Arrived(
         at=at,
         draw=draw,
@@ -88,7 +90,7 @@ async def arrive(app: App, wired: Wired, params: Params, *, at: datetime, failed
         publisher_paused=app.catalog.publisher_paused(wired.account_id, campaign_id, publisher_id),
         attestation=arrival.attestation,
         blocked_by=app.catalog.blocked_by(wired.account_id, campaign_id, arrival.caller, arrival.dialed, at),
-        previous_call_at=await _previous_call_at(app, wired, plan.campaign.id, arrival.caller),
+        previous_call_at=previous_call_at,
         campaign_status=status,
         campaign_open=is_open,
         pays_late=assigned.pays,
@@ -105,7 +107,14 @@ async def arrive(app: App, wired: Wired, params: Params, *, at: datetime, failed
         connection_id=wired.connection.id, carrier_ref=arrival.carrier_ref, key=ARRIVAL_KEY
     )
     return await calls.begin(
-        app, call, plan, event, callback=callback, respond=_renderer(wired), failed_safe=failed_safe
+        app,
+        call,
+        plan,
+        event,
+        callback=callback,
+        respond=_renderer(wired),
+        history=history,
+        failed_safe=failed_safe,
     )
 
 
@@ -175,13 +184,12 @@ def _renderer(wired: Wired) -> calls.Respond:
     return respond
 
 
-async def _previous_call_at(
-    app: App, wired: Wired, campaign_id: CampaignId, caller: str | None
-) -> datetime | None:
+async def _before(app: App, plan: CompiledPlan, caller: str | None) -> tuple[datetime | None, History | None]:
+    """When the caller last called this campaign, and the history by which to route and settle."""
     if caller is None:
-        return None
+        return None, None
     async with app.db.session() as tx:
-        return await call_store.previous_call_at(tx, wired.account_id, campaign_id, caller)
+        return await call_store.before_arrival(tx, plan.account.id, plan.campaign.id, caller)
 
 
 async def _unknown(

@@ -11,11 +11,11 @@ from callmatrix.core.call.draft import Step
 from callmatrix.core.call.events import Event
 from callmatrix.core.call.settlement import reversed_in_full
 from callmatrix.core.call.value import Attempt, Call
-from callmatrix.core.documents import decode, encode_text
+from callmatrix.core.documents import decode, encode, encode_text
 from callmatrix.core.ids import AccountId, CallId, CampaignId, ConnectionId, OfferId
 from callmatrix.core.ledger import Transaction as LedgerTransaction
 from callmatrix.core.pricing import PastCall
-from callmatrix.store.db import Transaction
+from callmatrix.store.db import Row, Transaction
 
 MAX_HISTORY: Final = 200
 MAX_OPEN_PER_SWEEP: Final = 500
@@ -25,11 +25,22 @@ _AT_ONCE: Final = datetime.min.replace(tzinfo=UTC)
 
 SaveResult = Literal["saved", "repeat", "version", "caller", "exists"]
 
-_SAVE: Final = "select save_step($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+_SAVE: Final = "select save_step($1, $2, $3, $4)"
 _HISTORY_COLUMNS: Final = (
     "call_id, campaign_id, campaign_group, offer_id, buyer_id, publisher_id,"
     " connected_at, converted_at, paid_at"
 )  # fmt: skip
+_FROM_HISTORY: Final = (
+    " coalesce((select version from caller where account_id = $1 and caller = $2), 0) as version,"
+    f" {_HISTORY_COLUMNS} from (select 1) as one left join lateral (select * from caller_history"
+    " where account_id = $1 and caller = $2 and call_id <> $3"
+    f" order by connected_at desc limit {MAX_HISTORY}) as h on true"
+)
+_HISTORY: Final = f"select{_FROM_HISTORY}"
+_BEFORE_ARRIVAL: Final = (
+    "select (select arrived_at from call where account_id = $1 and caller = $2 and campaign_id = $4"
+    f" order by arrived_at desc limit 1) as previous_call_at,{_FROM_HISTORY}"
+)
 
 
 class CallbackKey(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,19 +101,30 @@ async def save(
     reply: bytes | None = None,
     caller_version: int | None = None,
     job_ids: tuple[str, ...] = (),
+    before: tuple[Attempt, ...] = (),
 ) -> SaveResult:
     """Save steps of one call, in order, in one transaction and round trip.
 
     `caller_version` is the version of the history that these steps settled by, None where they settled
-    nothing. `job_ids` are new ids, one for each of `queued`.
+    nothing. `job_ids` are new ids, one for each of `queued`. `before` are the attempts as they were last
+    saved, if known: those that are still the same are not written again.
     """
     call = taken[-1].step.call
     commands = [command for each in taken for command in each.step.commands]
+    row = _changing(call, saved_at)
     head: dict[str, Any] = {
-        "call": _call_row(call, saved_at),
+        "call": row | _lasting(call) if new else row,
         "new": new,
         "expected_version": call.version - len(taken),
         "campaign_group": campaign_group,
+        "events": [
+            {
+                "version": each.step.call.version,
+                "kind": each.event.__struct_config__.tag,
+                "at": each.event.at,
+            }
+            for each in taken
+        ],
     }
     if lease is not None:
         head["callback"] = {
@@ -120,72 +142,67 @@ async def save(
             "converted_at": None if forgiven else call.converted_at,
             "paid_at": None if forgiven else call.paid_at,
         }
-    event_heads = [
-        {"version": each.step.call.version, "kind": each.event.__struct_config__.tag, "at": each.event.at}
-        for each in taken
-    ]
-    result: SaveResult = await tx.fetchval(
-        _SAVE,
-        call.account_id,
-        encode_text(head),
-        encode_text(call),
-        encode_text(event_heads),
-        [encode_text(each.event) for each in taken],
-        [encode_text(each.step.trace) for each in taken],
-        [encode_text(each.step.commands) for each in taken],
-        _attempt_rows(call, taken),
-        _transactions(commands),
-        _jobs(commands, job_ids, saved_at),
-        reply,
-    )
+    changed = [attempt for attempt in call.attempts if attempt not in before]
+    if changed:
+        head["attempts"] = [_attempt_row(call, attempt) for attempt in changed]
+    booked = [command.transaction for command in commands if isinstance(command, Book)]
+    if booked:
+        head["transactions"] = [transaction_row(each) for each in booked]
+    if jobs := queued(commands):
+        head["jobs"] = _job_rows(jobs, job_ids, saved_at)
+    documents: list[Any] = [call]
+    for each in taken:
+        documents += (each.event, each.step.trace, each.step.commands)
+    result: SaveResult = await tx.fetchval(_SAVE, call.account_id, encode(head), encode(documents), reply)
     return result
 
 
-def _call_row(call: Call, saved_at: datetime) -> dict[str, Any]:
+def _changing(call: Call, saved_at: datetime) -> dict[str, Any]:
+    """The columns of `call` that a step may change, and those that its caller's history is known by."""
     billed = next((a for a in call.attempts if a.id == call.billed_attempt), None)
     connected = [a for a in call.attempts if a.outcome == "answered"]
     shown = billed or (connected[-1] if connected else None)
+    amounts = call.amounts
     return {
         "id": call.id,
         "version": call.version,
         "state": call.state,
-        "test": call.test,
         "campaign_id": call.campaign_id,
-        "plan_version": call.plan_version,
-        "connection_id": call.connection_id,
-        "carrier_ref": call.carrier_ref,
-        "number_id": call.number_id,
-        "dialed": call.dialed,
         "caller": call.caller,
         "caller_state": call.geo.state if call.geo is not None else None,
         "publisher_id": call.publisher_id,
         "buyer_id": shown.buyer_id if shown is not None else None,
         "offer_id": shown.offer_id if shown is not None else None,
-        "arrived_at": call.arrived_at,
         "connected_at": call.connected_at,
         "converted_at": call.converted_at,
         "paid_at": call.paid_at,
         "ended_at": call.ended_at,
         "duration_ms": call.duration_ms,
         "bridged_ms": sum(a.bridged_ms or 0 for a in connected),
-        "revenue_micros": (call.amounts.revenue - call.amounts.credited).micros,
-        "payout_micros": (call.amounts.payout - call.amounts.clawed_back).micros,
-        "cost_micros": call.amounts.cost.micros,
-        "blocked": call.blocked,
+        "revenue_micros": amounts.revenue.micros - amounts.credited.micros,
+        "payout_micros": amounts.payout.micros - amounts.clawed_back.micros,
+        "cost_micros": amounts.cost.micros,
         "end_reason": call.end_reason,
         "review": call.review,
         "disposition": call.disposition,
-        "tags": call.tags,
         "closed": call.state == "ended" and call.cost_booked,
         "saved_at": saved_at,
     }
 
 
-def _attempt_rows(call: Call, taken: tuple[Taken, ...]) -> str | None:
-    """The attempts that these steps may have changed: all of them, for a call has few."""
-    if not call.attempts:
-        return None
-    return encode_text([_attempt_row(call, attempt) for attempt in call.attempts])
+def _lasting(call: Call) -> dict[str, Any]:
+    """The columns of `call` that stay as its first step leaves them."""
+    return {
+        "test": call.test,
+        "plan_version": call.plan_version,
+        "connection_id": call.connection_id,
+        "carrier_ref": call.carrier_ref,
+        "number_id": call.number_id,
+        "dialed": call.dialed,
+        "arrived_at": call.arrived_at,
+        "blocked": call.blocked,
+        "tags": call.tags,
+    }
 
 
 def _attempt_row(call: Call, attempt: Attempt) -> dict[str, Any]:
@@ -211,13 +228,8 @@ def _attempt_row(call: Call, attempt: Attempt) -> dict[str, Any]:
         "bridged_ms": attempt.bridged_ms or 0,
         "precision": attempt.precision,
         "settled": attempt.settled,
-        "settlement": encode_text(attempt.settlement) if attempt.settlement is not None else None,
+        "settlement": attempt.settlement,
     }
-
-
-def _transactions(commands: list[Command]) -> str | None:
-    booked = [command.transaction for command in commands if isinstance(command, Book)]
-    return encode_text([transaction_row(each) for each in booked]) if booked else None
 
 
 def transaction_row(transaction: LedgerTransaction) -> dict[str, Any]:
@@ -253,23 +265,18 @@ def queued(commands: Iterable[Command]) -> tuple[Enqueue, ...]:
     return tuple(jobs)
 
 
-def _jobs(commands: list[Command], ids: tuple[str, ...], created_at: datetime) -> str | None:
-    jobs = queued(commands)
-    if not jobs:
-        return None
-    return encode_text(
-        [
-            {
-                "id": job_id,
-                "kind": job.job,
-                "dedupe_key": job.dedupe_key,
-                "payload": job.payload,
-                "run_at": max(job.run_at, created_at),
-                "created_at": created_at,
-            }
-            for job, job_id in zip(jobs, ids, strict=True)
-        ]
-    )
+def _job_rows(jobs: tuple[Enqueue, ...], ids: tuple[str, ...], created_at: datetime) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": job_id,
+            "kind": job.job,
+            "dedupe_key": job.dedupe_key,
+            "payload": job.payload,
+            "run_at": max(job.run_at, created_at),
+            "created_at": created_at,
+        }
+        for job, job_id in zip(jobs, ids, strict=True)
+    ]
 
 
 async def load(tx: Transaction, account_id: AccountId, call_id: CallId) -> Call | None:
@@ -325,15 +332,19 @@ async def take_over(tx: Transaction, account_id: AccountId, lease: Lease, *, see
 
 async def history(tx: Transaction, account_id: AccountId, caller: str, *, apart_from: CallId) -> History:
     """A caller's connected calls but one, with the version to settle by."""
-    rows = await tx.fetch(
-        "select coalesce((select version from caller where account_id = $1 and caller = $2), 0) as version,"
-        f" {_HISTORY_COLUMNS} from (select 1) as one left join lateral (select * from caller_history"
-        " where account_id = $1 and caller = $2 and call_id <> $3"
-        f" order by connected_at desc limit {MAX_HISTORY}) as h on true",
-        account_id,
-        caller,
-        apart_from,
-    )
+    return _history(await tx.fetch(_HISTORY, account_id, caller, apart_from))
+
+
+async def before_arrival(
+    tx: Transaction, account_id: AccountId, campaign_id: CampaignId, caller: str
+) -> tuple[datetime | None, History]:
+    """When this caller last called this campaign, and the caller's connected calls; in one round trip."""
+    no_call = ""  # the one that arrives is not there yet
+    rows = await tx.fetch(_BEFORE_ARRIVAL, account_id, caller, no_call, campaign_id)
+    return rows[0]["previous_call_at"], _history(rows)
+
+
+def _history(rows: list[Row]) -> History:
     calls = tuple(_past_call(row) for row in rows if row["call_id"] is not None)
     return History(version=rows[0]["version"], calls=calls)
 
@@ -411,11 +422,5 @@ async def previous_call_at(
     tx: Transaction, account_id: AccountId, campaign_id: CampaignId, caller: str
 ) -> datetime | None:
     """When this caller last called this campaign."""
-    at: datetime | None = await tx.fetchval(
-        "select arrived_at from call where account_id = $1 and caller = $2 and campaign_id = $3"
-        " order by arrived_at desc limit 1",
-        account_id,
-        caller,
-        campaign_id,
-    )
+    at, _ = await before_arrival(tx, account_id, campaign_id, caller)
     return at

@@ -246,26 +246,22 @@ end $$;
 
 -- Saves one or more steps of a call in one transaction and round trip.
 --
--- p_head: {call_id, expected_version, expected_caller_version?, caller?, new?, callback?, cells, …};
--- answers 'saved', 'repeat' (this callback is known), 'version' (somebody else saved meanwhile),
+-- p_head: {call, new, expected_version, campaign_group, events, callback?, expected_caller_version?, history?,
+-- attempts?, transactions?, jobs?}; of a call that is not new, `call` names only what may change, and what
+-- the caller's history says. p_documents: the call, then the event, trace and commands of each step; json, so
+-- that they are kept to the letter. Answers 'saved', 'repeat' (this callback is known), 'version' (somebody else saved meanwhile),
 -- 'caller' (the caller's history changed meanwhile), or 'exists' (this carrier reference is another call).
 create function save_step(
     p_account text,
     p_head jsonb,
-    p_document text,
-    p_event_heads jsonb,
-    p_events text[],
-    p_traces text[],
-    p_commands text[],
-    p_attempts jsonb,
-    p_transactions jsonb,
-    p_jobs jsonb,
+    p_documents json,
     p_reply bytea
 ) returns text language plpgsql as $$
 declare
     c jsonb := p_head->'call';
     cb jsonb := p_head->'callback';
     v_call text := c->>'id';
+    v_documents text[];
     v_caller_version integer;
 begin
     -- Every refusal comes before the first write that matters, so that no rollback is needed. Two at once
@@ -289,6 +285,9 @@ begin
         end if;
     end if;
 
+    v_documents := array(
+        select d.value::text from json_array_elements(p_documents) with ordinality as d order by d.ordinality
+    );
     if (p_head->>'new')::boolean then
         insert into call (account_id, id, version, state, test, campaign_id, plan_version, connection_id,
             carrier_ref, number_id, dialed, caller, caller_state, publisher_id, buyer_id, offer_id, arrived_at,
@@ -299,7 +298,7 @@ begin
             r.carrier_ref, r.number_id, r.dialed, r.caller, r.caller_state, r.publisher_id, r.buyer_id,
             r.offer_id, r.arrived_at, r.connected_at, r.converted_at, r.paid_at, r.ended_at, r.duration_ms,
             r.bridged_ms, r.revenue_micros, r.payout_micros, r.cost_micros, r.blocked, r.end_reason, r.review,
-            r.disposition, r.tags, r.closed, r.saved_at, p_document
+            r.disposition, r.tags, r.closed, r.saved_at, v_documents[1]
         from jsonb_populate_record(null::call, c) as r
         on conflict do nothing;
         if not found then
@@ -312,7 +311,7 @@ begin
             paid_at = r.paid_at, ended_at = r.ended_at, duration_ms = r.duration_ms,
             bridged_ms = r.bridged_ms, revenue_micros = r.revenue_micros, payout_micros = r.payout_micros,
             cost_micros = r.cost_micros, end_reason = r.end_reason, review = r.review,
-            disposition = r.disposition, closed = r.closed, saved_at = r.saved_at, document = p_document
+            disposition = r.disposition, closed = r.closed, saved_at = r.saved_at, document = v_documents[1]
         from jsonb_populate_record(null::call, c) as r
         where call.account_id = p_account and call.id = v_call
           and call.version = (p_head->>'expected_version')::integer;
@@ -342,14 +341,14 @@ begin
 
     insert into call_event (account_id, call_id, version, kind, at, document, trace, commands)
     select p_account, v_call, (h.value->>'version')::integer, h.value->>'kind',
-           (h.value->>'at')::timestamptz, p_events[h.ordinality], p_traces[h.ordinality],
-           p_commands[h.ordinality]
-    from jsonb_array_elements(p_event_heads) with ordinality as h;
+           (h.value->>'at')::timestamptz, v_documents[3 * h.ordinality - 1], v_documents[3 * h.ordinality],
+           v_documents[3 * h.ordinality + 1]
+    from jsonb_array_elements(p_head->'events') with ordinality as h;
 
-    if p_attempts is not null then
+    if p_head ? 'attempts' then
         insert into attempt
         select (jsonb_populate_record(null::attempt, a.value)).*
-        from jsonb_array_elements(p_attempts) as a
+        from jsonb_array_elements(p_head->'attempts') as a
         on conflict (account_id, id) do update set
             state = excluded.state, refusal = excluded.refusal, outcome = excluded.outcome,
             dialled_at = excluded.dialled_at, answered_at = excluded.answered_at,
@@ -359,21 +358,21 @@ begin
         insert into rotation (account_id, campaign_id, offer_id, reserved_at, attempt_id)
         select p_account, a.value->>'campaign_id', a.value->>'offer_id',
                (a.value->>'reserved_at')::timestamptz, a.value->>'id'
-        from jsonb_array_elements(p_attempts) as a
+        from jsonb_array_elements(p_head->'attempts') as a
         where a.value->>'state' = 'dialling' and a.value->>'offer_id' is not null
         on conflict (account_id, campaign_id, offer_id) do update set
             reserved_at = greatest(rotation.reserved_at, excluded.reserved_at), attempt_id = excluded.attempt_id;
     end if;
 
-    if p_transactions is not null then
-        perform book(p_account, p_transactions);
+    if p_head ? 'transactions' then
+        perform book(p_account, p_head->'transactions');
     end if;
 
-    if p_jobs is not null then
+    if p_head ? 'jobs' then
         insert into job (account_id, id, kind, dedupe_key, payload, run_at, created_at)
         select p_account, j.value->>'id', j.value->>'kind', j.value->>'dedupe_key', j.value->'payload',
                (j.value->>'run_at')::timestamptz, (j.value->>'created_at')::timestamptz
-        from jsonb_array_elements(p_jobs) as j
+        from jsonb_array_elements(p_head->'jobs') as j
         on conflict (account_id, dedupe_key) do nothing;
     end if;
 
