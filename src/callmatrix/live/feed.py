@@ -195,15 +195,22 @@ class Feed:
 
     async def _read_and_wait(self) -> None:
         self._heard.clear()
-        holds_back = await self.read_on()
         if not self._subscriptions:
-            # Nobody listens here: the position is kept near to the end, and that is all.
             self._wanted.clear()
+            await self._skip_on()
             await _set_within(self._wanted, self._poll_s)
             return
+        holds_back = await self.read_on()
         # Events behind an older transaction get no notification of their own when it ends.
         wait_s = min(TICK_S, self._poll_s) if holds_back else self._poll_s
         await _set_within(self._heard, wait_s)
+
+    async def _skip_on(self) -> None:
+        """Nobody listens here: the position is kept near to the end, and no event is read for it."""
+        async with self._db.session() as tx:
+            tail = await outbox.tail(tx)
+        if not self._subscriptions:  # who came meanwhile listens from the position that was
+            self.position = tail
 
     async def read_on(self) -> bool:
         """Hand out what is readable now; returns whether more is committed but not readable yet."""
