@@ -31,7 +31,7 @@ MAX_WINDOW_TRIES: Final = 5
 MAX_SWEEP: Final = 500
 MAX_ACCOUNTS: Final = 10_000
 
-_RESERVE: Final = "call reserve_durably($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, null)"
+_RESERVE: Final = "call reserve_durably($1, $2, $3, $4, $5, $6, $7, $8, $9, null)"
 _END: Final = "call end_durably($1, $2, $3, $4, $5, $6, $7, $8, null)"
 
 
@@ -153,8 +153,8 @@ async def accounts_with_expired(session: Transaction, *, now: datetime) -> tuple
     return tuple(AccountId(row["account_id"]) for row in rows)
 
 
-def _columns(claims: Sequence[Claim], *, account_id: AccountId) -> tuple[Sequence[object], ...]:
-    """The arrays of `reserve_durably`: the claims, then their sums by owner and by buyer."""
+def _columns(claims: Sequence[Claim], *, account_id: AccountId) -> tuple[object, ...]:
+    """What `reserve_durably` takes: the claims, then their sums by owner and by buyer."""
     needs = [needs_of(claim) for claim in claims]
     amounts = [(1, need["conversion"], need["paid"], need["revenue"], need["payout"]) for need in needs]
     by_owner: dict[str, tuple[int, ...]] = {}
@@ -182,9 +182,10 @@ def _columns(claims: Sequence[Claim], *, account_id: AccountId) -> tuple[Sequenc
     return (
         rows,
         list(by_owner),
-        *zip(*by_owner.values(), strict=True),
+        [amount for amounts_of in by_owner.values() for amount in amounts_of],
         list(by_buyer),
         list(by_buyer.values()),
+        sum(funds > 0 for funds in by_buyer.values()),
     )
 
 

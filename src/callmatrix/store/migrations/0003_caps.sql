@@ -292,12 +292,12 @@ end $$;
 -- with nothing changed, 'stale' (the account has a newer configuration than the asker) or one 'window_missing'
 -- for each cap without a row that covers p_now.
 --
--- One element a different owner of them all, with the sums of its claims: p_owners to p_owner_payouts. One a
--- different buyer: p_buyers, p_buyer_funds.
+-- One element a different owner of them all: p_owners; in p_owner_amounts five each, the sums over its claims of
+-- claims, conversions, paids, revenue and payout. One a different buyer: p_buyers, p_buyer_funds, of which
+-- p_charged are above zero.
 create function reserve_batch(
     p_account text, p_now timestamptz, p_catalog_version bigint, p_claims capacity_claim[], p_owners text[],
-    p_owner_claims bigint[], p_owner_conversions bigint[], p_owner_paids bigint[], p_owner_revenues bigint[],
-    p_owner_payouts bigint[], p_buyers text[], p_buyer_funds bigint[]
+    p_owner_amounts bigint[], p_buyers text[], p_buyer_funds bigint[], p_charged bigint
 ) returns capacity_answer[]
 language plpgsql set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
@@ -318,10 +318,10 @@ begin
     -- looked up by array, never by join: each is found in the index however small the table seems.
     with owners as (
         update cap_owner o
-        set live = o.live + p_owner_claims[array_position(p_owners, o.owner collate "C")],
+        set live = o.live + p_owner_amounts[5 * array_position(p_owners, o.owner collate "C") - 4],
             -- 'infinity' tells, below, that the spacing does not allow it
             last_granted_at = case when o.spacing_s is not null
-                    and (p_owner_claims[array_position(p_owners, o.owner collate "C")] > 1
+                    and (p_owner_amounts[5 * array_position(p_owners, o.owner collate "C") - 4] > 1
                         or p_now < o.last_granted_at + make_interval(secs => o.spacing_s))
                 then 'infinity' else greatest(o.last_granted_at, p_now) end
         where o.account_id = p_account and o.owner = any(p_owners)
@@ -329,12 +329,8 @@ begin
             and o.last_granted_at < 'infinity' as fits
     ), windows as (
         update cap_window w
-        set used = w.used + case w.metric
-            when 'conversion' then p_owner_conversions[array_position(p_owners, w.owner collate "C")]
-            when 'paid' then p_owner_paids[array_position(p_owners, w.owner collate "C")]
-            when 'revenue' then p_owner_revenues[array_position(p_owners, w.owner collate "C")]
-            when 'payout' then p_owner_payouts[array_position(p_owners, w.owner collate "C")]
-            else p_owner_claims[array_position(p_owners, w.owner collate "C")] end
+        set used = w.used + p_owner_amounts[5 * array_position(p_owners, w.owner collate "C") - case w.metric
+            when 'payout' then 0 when 'revenue' then 1 when 'paid' then 2 when 'conversion' then 3 else 4 end]
         where w.account_id = p_account and w.owner = any(p_owners) and w.ends_at > p_now and w.starts_at <= p_now
         returning w.used <= w.limit_amount as fits
     ), funds as (
@@ -346,7 +342,7 @@ begin
     )
     select coalesce(o.fit, true) and coalesce(w.fit, true) and coalesce(f.fit, true)
         and coalesce(o.caps, 0) = w.found
-        and f.found = (select count(*) from unnest(p_buyer_funds) b(funds) where b.funds > 0)
+        and f.found = p_charged
         and not exists (
             select from account a where a.account_id = p_account and a.catalog_version > p_catalog_version)
     into v_fit
@@ -362,26 +358,22 @@ exception when check_violation or unique_violation then
     return reserve_each(p_account, p_now, p_catalog_version, p_claims, p_owners);
 end $$;
 
--- Wait until every commit so far is on disk, whoever made it: the log is written in order, so it is enough to
--- wait for what stands at its end. To be called in a transaction of its own, whose commit is what waits.
-create function wait_for_disk() returns void language sql as $$
-    select pg_logical_emit_message(true, 'callmatrix', '')
-$$;
-
--- Reserve, and return when that is on disk. The first commit opens the gate, the second waits for the disk: as
--- long as the gate stayed closed for the disk's sake, it let no more batches through than the disk has turns.
--- Others may read in between what a crash can still undo, but nobody is told before all that was read is on disk.
+-- Reserve, and return when that is on disk. The first commit opens the gate and does not wait for the disk: a gate
+-- that stayed closed until then let one batch through for each turn of the disk. The second transaction writes a
+-- message that nobody reads, only to have a commit that waits: the log is written in order, so once that commit
+-- is on disk, every earlier one is, ours and those of whom we read. In between others may read what a crash can
+-- still undo, but what they make of it comes later in the log, and so is undone with it.
 create procedure reserve_durably(
     p_account text, p_now timestamptz, p_catalog_version bigint, p_claims capacity_claim[], p_owners text[],
-    p_owner_claims bigint[], p_owner_conversions bigint[], p_owner_paids bigint[], p_owner_revenues bigint[],
-    p_owner_payouts bigint[], p_buyers text[], p_buyer_funds bigint[], out p_answers capacity_answer[]
+    p_owner_amounts bigint[], p_buyers text[], p_buyer_funds bigint[], p_charged bigint,
+    out p_answers capacity_answer[]
 ) language plpgsql as $$
 begin
     set local synchronous_commit = off;
-    p_answers := reserve_batch(p_account, p_now, p_catalog_version, p_claims, p_owners, p_owner_claims,
-        p_owner_conversions, p_owner_paids, p_owner_revenues, p_owner_payouts, p_buyers, p_buyer_funds);
+    p_answers := reserve_batch(p_account, p_now, p_catalog_version, p_claims, p_owners,
+        p_owner_amounts, p_buyers, p_buyer_funds, p_charged);
     commit;
-    perform wait_for_disk();
+    perform pg_logical_emit_message(true, 'callmatrix', '');
 end $$;
 
 -- End held reservations, at most one row of each attempt in the arrays: what was held and not used goes back,
@@ -494,7 +486,7 @@ begin
     p_ended := array(select end_batch(
         p_account, p_now, false, p_attempt_ids, p_connects, p_conversions, p_paids, p_revenues, p_payouts));
     commit;
-    perform wait_for_disk();
+    perform pg_logical_emit_message(true, 'callmatrix', '');
 end $$;
 
 -- Release what has expired by p_now, oldest first; nothing but the attempt stays used.
