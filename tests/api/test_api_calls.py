@@ -255,9 +255,7 @@ async def test_a_rerating_whose_process_dies_is_gone_on_with_batch_by_batch(app:
     await jobs.run_due(app, {reratings.RERATE: partial(reratings.work, batch=1)})
     halfway = await admin.get(f"/api/reratings/{begun['id']}")
     assert (halfway["looked_at"], halfway["done"], halfway["complete"]) == (1, 1, False)
-    async with (
-        app.db.transaction() as tx
-    ):  # dead before it said that call and job are done
+    async with app.db.transaction() as tx:  # dead before it said that call and job are done
         await tx.execute("update rerating_call set done_at = null")
         await tx.execute("update job set done_at = null, leased_until = null where kind = 'rerate'")
     await work_off(app, batch=1)

@@ -758,6 +758,7 @@ class Held(msgspec.Struct):
     at: datetime
     pays: bool
     settlement: Settlement | None = None
+    expired: bool = False
 
 
 COUNT_METRICS: tuple[Metric, ...] = ("attempt", "connect", "conversion", "paid")
@@ -815,6 +816,7 @@ class Reservations(RuleBasedStateMachine):
         self.counters.set_funds(BuyerId("buy_1"), balance=usd("80"), credit_limit=usd("40"))
         self.granted: dict[AttemptId, Held] = {}
         self.asked = 0
+        self.late = False
 
     @rule(
         seconds=st.integers(1, 7_200),
@@ -853,7 +855,10 @@ class Reservations(RuleBasedStateMachine):
             payout=Money(held.claim.payout_max.micros * percent // 100 if converts and held.pays else 0),
         )
         assert self.counters.settle(settlement, self.at) == (held.settlement is None)
-        held.settlement = held.settlement or settlement
+        if held.settlement is None or held.expired:
+            held.settlement = settlement
+        self.late |= held.expired
+        held.expired = False
 
     @rule(seconds=st.integers(0, 100_000))
     def wait_and_sweep(self, seconds: int) -> None:
@@ -866,6 +871,7 @@ class Reservations(RuleBasedStateMachine):
         assert set(self.counters.sweep(self.at)) == due
         for attempt_id in due:
             self.granted[attempt_id].settlement = Settlement(attempt_id=attempt_id)
+            self.granted[attempt_id].expired = True
 
     @rule(kind=st.sampled_from(LIMITED), limits=any_limits)
     def change_limits(self, kind: str, limits: Limits) -> None:
@@ -895,7 +901,9 @@ class Reservations(RuleBasedStateMachine):
             assert limits.concurrency is None or self.counters.live(ALL_OWNERS[kind]) <= limits.concurrency
             for cap in limits.caps:
                 need = needs[cap.metric] if pays or cap.metric not in ("paid", "payout") else 0
-                assert need == 0 or self.used(kind, cap) + need <= limit_of(cap)
+                tally = self.counters.tally(ALL_OWNERS[kind], cap.metric, cap.window, at=self.at)
+                beyond = 0 if tally is None else tally.overage
+                assert need == 0 or self.used(kind, cap) - beyond + need <= limit_of(cap)
 
     @invariant()
     def every_tally_is_the_sum_of_the_raw_list(self) -> None:
@@ -906,8 +914,9 @@ class Reservations(RuleBasedStateMachine):
                 if tally is None:
                     assert used == 0
                 else:
-                    assert (tally.limit, tally.used, tally.overage) == (limit_of(cap), used, 0)
+                    assert (tally.limit, tally.used + tally.overage) == (limit_of(cap), used)
                     assert tally.used <= tally.ceiling
+                    assert tally.overage == 0 or self.late
 
     @invariant()
     def concurrency_and_funds_are_those_of_the_calls_in_the_air(self) -> None:
