@@ -178,6 +178,43 @@ async def test_history_has_the_other_calls_of_the_caller_newest_first(db: Databa
     )
 
 
+async def test_an_arrival_is_told_of_the_last_call_and_the_history_at_once(db: Database) -> None:
+    async def before(campaign_id: str) -> tuple[datetime | None, calls.History]:
+        async with db.session() as tx:
+            return await calls.before_arrival(tx, make.ACCOUNT, campaign_id, CALLER)
+
+    assert await before(make.CAMPAIGN) == (None, calls.History(version=0, calls=()))
+    first, second, third, _ = whole_call()
+    await save(db, first, new=True)
+    assert await before(make.CAMPAIGN) == (AT, calls.History(version=0, calls=()))
+    await save(db, second)
+    await save(db, third, caller_version=0)
+    async with db.session() as tx:
+        history = await calls.history(tx, make.ACCOUNT, CALLER, apart_from="call_9")
+    assert len(history.calls) == 1
+    assert await before(make.CAMPAIGN) == (AT, history)
+    assert await before("cmp_other") == (None, history)
+
+
+async def test_an_attempt_that_is_as_it_was_saved_is_not_written_again(db: Database) -> None:
+    first, second, third, fourth = whole_call()
+    await save(db, first, new=True)
+    await save(db, second, before=first[-1].step.call.attempts)
+    await save(db, third, caller_version=0, before=second[-1].step.call.attempts)
+
+    async def row() -> tuple[str, str]:
+        async with db.session() as tx:
+            found = await tx.fetchrow("select state, xmin::text as written_by from attempt")
+        assert found is not None
+        return found["state"], found["written_by"]
+
+    settled = await row()
+    assert settled[0] == "ended"
+    assert fourth[-1].step.call.attempts == third[-1].step.call.attempts
+    await save(db, fourth, before=third[-1].step.call.attempts)
+    assert await row() == settled
+
+
 async def test_the_rotation_is_least_recently_reserved_first_and_new_offers_join_its_tail(
     db: Database,
 ) -> None:
