@@ -245,7 +245,9 @@ async def test_an_answer_is_fields_or_the_code_of_what_is_wrong(
 
 async def test_what_is_packed_is_not_unpacked(outbound: Outbound) -> None:
     async def answers(_request: web.Request) -> web.StreamResponse:
-        return web.Response(body=gzip.compress(b" " * 50_000_000, mtime=0), headers={"Content-Encoding": "gzip"})
+        return web.Response(
+            body=gzip.compress(b" " * 50_000_000, mtime=0), headers={"Content-Encoding": "gzip"}
+        )
 
     async with service(answers) as url:
         assert (await ask_service(outbound, ask(url))).code in ("not_json", "too_large")
