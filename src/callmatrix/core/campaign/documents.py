@@ -5,6 +5,8 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
+from callmatrix.core.campaign.bidders import AuctionTerms, Bidder
+from callmatrix.core.campaign.document import Document
 from callmatrix.core.caps import Limits
 from callmatrix.core.flow import FieldName, Flow, Text, Url
 from callmatrix.core.hours import Hours
@@ -48,10 +50,8 @@ Weight = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
 RingSeconds = Annotated[int, msgspec.Meta(ge=5, le=120)]
 CallSeconds = Annotated[int, msgspec.Meta(ge=MIN_TIME_LIMIT_S, le=MAX_CALL_S)]
 Status = Literal["active", "paused", "archived"]
-
-
-class Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A configuration document: refuses fields that it does not know."""
+Channel = Literal["call", "form", "callback"]
+"""How a lead reaches us: a phone call, a form, or a form that asks to be called."""
 
 
 class PhoneDestination(Document, frozen=True, kw_only=True, tag_field="kind", tag="phone"):
@@ -64,7 +64,7 @@ class SipDestination(Document, frozen=True, kw_only=True, tag_field="kind", tag=
     """A SIP address, such as `sip:sales@example.com`, and the headers sent with the INVITE."""
 
     uri: Annotated[str, msgspec.Meta(pattern=r"^sips?:[^\s@<>\"]{1,64}@[^\s<>\"]{1,200}$")]
-    headers: Annotated[dict[str, str], msgspec.Meta(max_length=10)] = {}
+    headers: Annotated[dict[str, str], msgspec.Meta(max_length=10)] = msgspec.field(default_factory=dict)
 
 
 Destination = PhoneDestination | SipDestination
@@ -129,6 +129,8 @@ class Offer(Document, frozen=True, kw_only=True):
     acceptance: Acceptance | None = None
     caller_id: Literal["caller", "tracked"] = "caller"
     reroute_below_s: Annotated[int, msgspec.Meta(ge=0, le=600)] = 0
+    bidder: Bidder | None = None
+    channels: Annotated[tuple[Channel, ...], msgspec.Meta(min_length=1, max_length=3)] = ("call",)
 
 
 class Publisher(Document, frozen=True, kw_only=True):
@@ -270,6 +272,7 @@ class Campaign(Document, frozen=True, kw_only=True):
     screening: Screening = Screening()
     recording: Recording = Recording()
     margin_floor: MarginFloor = MarginFloor()
+    auction: AuctionTerms = AuctionTerms()
     fallback: Fallback = FallbackMessage()
     closed_treatment: Fallback = FallbackMessage(text="We are closed right now. Please call again later.")
     max_call_s: CallSeconds = 3_600
@@ -303,7 +306,7 @@ class Number(Document, frozen=True, kw_only=True):
     provisioning: Literal["unknown", "pending", "active", "purchase_failed", "port_pending"] = "active"
     assignments: Annotated[tuple[Assignment, ...], msgspec.Meta(max_length=200)] = ()
     late_payout_days: Annotated[int, msgspec.Meta(ge=0, le=365)] = 30
-    tags: Annotated[dict[str, str], msgspec.Meta(max_length=20)] = {}
+    tags: Annotated[dict[str, str], msgspec.Meta(max_length=20)] = msgspec.field(default_factory=dict)
 
 
 class Connection(Document, frozen=True, kw_only=True):

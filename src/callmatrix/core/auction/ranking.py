@@ -12,7 +12,6 @@ from typing import Final, assert_never
 
 import msgspec
 
-from callmatrix.core.ids import OfferId
 from callmatrix.core.money import Money, per_minute
 from callmatrix.core.pricing import BidPrice, FixedPrice, MinutePrice, Price, TieredPrice
 
@@ -25,13 +24,6 @@ MAX_REJECTIONS: Final = 64
 _BITS_OF_BYTE: Final = tuple(tuple(bit for bit in range(8) if byte >> bit & 1) for byte in range(256))
 _WORD: Final = (1 << 64) - 1
 _GOLDEN: Final = 0x9E3779B97F4A7C15
-
-
-class Bid(msgspec.Struct, frozen=True, kw_only=True):
-    """What an offer's buyer bids for this call."""
-
-    offer_id: OfferId
-    amount: Money
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
