@@ -11,10 +11,12 @@ from callmatrix.core.money import Money
 
 # What says who somebody is. A flow cannot share fields of these names, and no ping ever carries them.
 PERSONAL_FIELDS: Final = frozenset(
-    ("name", "first_name", "last_name", "full_name", "caller_name", "contact_name")
-    + ("phone", "phone_number", "mobile", "number", "caller", "caller_id", "caller_number")
-    + ("callback_number", "email", "address", "address1", "address2", "address_1", "address_2")
-    + ("street", "street_address", "ip", "ip_address", "ssn", "dob", "date_of_birth", "birth_date")
+    (
+        *("name", "first_name", "last_name", "full_name", "caller_name", "contact_name"),
+        *("phone", "phone_number", "mobile", "number", "caller", "caller_id", "caller_number"),
+        *("callback_number", "email", "address", "address1", "address2", "address_1", "address_2"),
+        *("street", "street_address", "ip", "ip_address", "ssn", "dob", "date_of_birth", "birth_date"),
+    )
 )
 MIN_NUMBER_DIGITS: Final = 7
 """A text with so many of the number's digits in a row, or more, gives the number away."""
