@@ -109,7 +109,7 @@ def test_an_offer_priced_by_bids_needs_a_bid_that_reaches_its_floor() -> None:
         Explained(
             offer_id=OfferId("off_live"),
             taken=False,
-            code="no_price",
+            code="below_floor",
             values={"bid": "7.00", "floor": "8.00"},
         ),
     )

@@ -286,6 +286,7 @@ class Plainly:
                 floor_bps=floor.share_bps,
             )
             is not None,
+            "below_floor": unpriced and bid is not None,
             "no_price": unpriced,
         }
         return next((code for code, holds in reasons.items() if holds), "")

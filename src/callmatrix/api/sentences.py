@@ -133,6 +133,12 @@ def told_event(event: events.Event, before: Call, names: dict[str, str]) -> str:
             return f"The lookup answered: {found or 'nothing'}."
         case events.Looked():
             return "The open offers, the rotation and the caller's earlier calls were read for routing."
+        case events.BidsReturned():
+            return _auction(event)
+        case events.PostAnswered():
+            offer = _offer(event.attempt_id, before, names)
+            answer = f"refused it ({event.code})" if event.code else "accepted it"
+            return f"The lead was posted to {offer} before the dial, who {answer}."
         case events.Reserved() | events.CapFull():
             return _reservation(event, before, names)
         case events.LegRinging() | events.LegAnswered() | events.AcceptanceEntered():
@@ -171,6 +177,13 @@ def _arrived(event: events.Arrived, names: dict[str, str]) -> str:
         f", brought by {names.get(event.publisher_id, event.publisher_id)}" if event.publisher_id else ""
     )
     return f"{who}{place} called {event.dialed}{brought}."
+
+
+def _auction(event: events.BidsReturned) -> str:
+    bids = [result.bid for result in event.results if result.bid is not None]
+    best = f", the best {max(bid.amount for bid in bids)}" if bids else ""
+    asked = f"{len(event.results)} bidder{'' if len(event.results) == 1 else 's'}"
+    return f"{asked} asked: {len(bids)} bids{best}, in {event.spent_ms} ms."
 
 
 def _reservation(event: events.Reserved | events.CapFull, before: Call, names: dict[str, str]) -> str:

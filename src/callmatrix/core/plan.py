@@ -16,7 +16,7 @@ from callmatrix.core.campaign import (
     plan_problems,
 )
 from callmatrix.core.errors import Refused
-from callmatrix.core.flow import Flow, zip_fields
+from callmatrix.core.flow import Flow, shareable_fields, zip_fields
 from callmatrix.core.ids import BuyerId, ConnectionId, OfferId, PublisherId
 from callmatrix.core.pricing import Price, PublisherTerms, Tariff
 from callmatrix.core.routing import Index
@@ -42,7 +42,8 @@ class CompiledPlan(msgspec.Struct, frozen=True, kw_only=True):
     """A plan arranged for looking up; made by `compile_plan` alone, and never changed.
 
     `entries` are the routing plan's by offer, the fallback offer's own among them. `terms` are those in
-    force for each publisher. `zip_fields` are the fields in which the flow collects a ZIP.
+    force for each publisher. `zip_fields` are the fields in which the flow collects a ZIP,
+    `shared_fields` those that pings may carry.
     """
 
     document: PlanDocument
@@ -58,6 +59,7 @@ class CompiledPlan(msgspec.Struct, frozen=True, kw_only=True):
     terms: dict[PublisherId, PublisherTerms]
     flow: Flow | None
     zip_fields: frozenset[str]
+    shared_fields: tuple[str, ...]
     routing: Index
 
     def price_of(self, offer_id: OfferId) -> Price:
@@ -97,5 +99,6 @@ def compile_plan(document: PlanDocument) -> CompiledPlan:
         terms=index.terms,
         flow=document.flow,
         zip_fields=frozenset() if document.flow is None else zip_fields(document.flow),
+        shared_fields=() if document.flow is None else tuple(sorted(shareable_fields(document.flow))),
         routing=index,
     )

@@ -6,6 +6,7 @@ from callmatrix.core.auction.bids import Bid as Bid
 from callmatrix.core.auction.bids import NoBid as NoBid
 from callmatrix.core.auction.bids import NoBidCode as NoBidCode
 from callmatrix.core.auction.bids import Offered as Offered
+from callmatrix.core.auction.bids import PingResult as PingResult
 from callmatrix.core.auction.bids import Posted as Posted
 from callmatrix.core.auction.bids import PostRefused as PostRefused
 from callmatrix.core.auction.bids import adjust as adjust

@@ -85,6 +85,23 @@ class Bid(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.amount if self.rank_by is None else self.rank_by
 
 
+class PingResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One ping of an auction: its `bid`, or why there is none. Times in microseconds from the auction's
+    start (connect, TLS and first byte where there were any); `status` 0: no whole reply."""
+
+    offer_id: OfferId
+    ping_id: str
+    bid: Bid | None = None
+    code: NoBidCode | Literal[""] = ""
+    detail: str = ""
+    status: int = 0
+    reused: bool = False
+    connect_us: int = 0
+    tls_us: int = 0
+    first_byte_us: int = 0
+    total_us: int = 0
+
+
 class Posted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A winner's answer to the post: taken; a destination of a before-dial post is dialled."""
 

@@ -8,7 +8,7 @@ import msgspec
 from callmatrix.core.campaign import Destination
 from callmatrix.core.caps import Claim, LateBooking, Settlement
 from callmatrix.core.flow import AskService, Gather, Play, Say
-from callmatrix.core.ids import AttemptId
+from callmatrix.core.ids import AttemptId, OfferId
 from callmatrix.core.ledger import Transaction
 
 
@@ -68,6 +68,31 @@ class Fetch(_Command, frozen=True, kw_only=True, tag="fetch"):
     ask: AskService
 
 
+class Ping(_Command, frozen=True, kw_only=True, tag="ping"):
+    """Ask the bidders of these offers for bids, all at once; the answer is `BidsReturned`, at most
+    `deadline_ms` later. `round` counts the call's auctions from 1."""
+
+    round: int
+    offer_ids: tuple[OfferId, ...]
+    deadline_ms: int
+
+
+class Post(_Command, frozen=True, kw_only=True, tag="post"):
+    """Post the lead to the winner before the dial; the answer is `PostAnswered`."""
+
+    attempt_id: AttemptId
+
+
+# Asked by the way: nobody waits for the answer, and no decision hangs on it.
+
+
+class Simulate(_Command, frozen=True, kw_only=True, tag="simulate"):
+    """Ping the bidders of these offers for the record alone."""
+
+    offer_ids: tuple[OfferId, ...]
+    deadline_ms: int
+
+
 # The carrier's orders: the reply.
 
 
@@ -121,7 +146,7 @@ class HangUp(_Command, frozen=True, kw_only=True, tag="hang_up"):
 
 BookCommand = Book | Enqueue
 CapacityCommand = Reserve | Settle | BookLate
-Question = Look | Fetch
-Awaited = Look | Fetch | Reserve  # what a call waits for before it can go on
+Question = Look | Fetch | Ping | Post
+Awaited = Look | Fetch | Ping | Post | Reserve  # what a call waits for before it can go on
 CarrierOrder = Reject | Say | Play | GatherDigits | AskAcceptance | Bridge | Connect | Record | HangUp
-Command = BookCommand | CapacityCommand | Question | CarrierOrder
+Command = BookCommand | CapacityCommand | Question | Simulate | CarrierOrder

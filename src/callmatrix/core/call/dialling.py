@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Final, assert_never
 
-from callmatrix.core.call import events
+from callmatrix.core.call import bidding, events
 from callmatrix.core.call.commands import Connect, HangUp, Look, Record, Reject, Reserve
 from callmatrix.core.call.consent import must_prompt
 from callmatrix.core.call.draft import Draft
@@ -59,10 +59,15 @@ def _look(draft: Draft) -> None:
     draft.order(question)
 
 
-def choose(draft: Draft, event: events.Looked) -> None:
-    """Decide among the offers by what the world is like; reserve the chosen one, or fall back."""
+def choose(draft: Draft, event: events.Looked | events.BidsReturned) -> None:
+    """Decide among the offers by what the world is like; ask for bids, reserve the chosen one, or fall
+    back."""
     decision = decide(draft.plan, given_of(draft, event))
     draft.decision = decision.trace
+    bidding.simulate(draft, decision.simulate)
+    if decision.ask:
+        bidding.ask(draft, decision.ask)
+        return
     if decision.chosen is None:
         draft.note("nobody_eligible")
         fall_back(draft, draft.plan.campaign.fallback)
@@ -70,7 +75,7 @@ def choose(draft: Draft, event: events.Looked) -> None:
     claim_offer(draft, decision.chosen)
 
 
-def given_of(draft: Draft, event: events.Looked) -> Given:
+def given_of(draft: Draft, event: events.Looked | events.BidsReturned) -> Given:
     """What the decision may know: the call's facts, the world, and what was tried."""
     call, plan = draft.call, draft.plan
     return Given(
@@ -82,6 +87,9 @@ def given_of(draft: Draft, event: events.Looked) -> Given:
         tried=tuple(attempt.offer_id for attempt in call.attempts if attempt.offer_id is not None),
         tariff=plan.tariff_of(call.connection_id),
         pays_publisher=call.pays_late,
+        bids=call.bids,
+        asked=call.asked,
+        may_ask=bidding.may_ask(draft),
         fallback_only=isinstance(call.treatment, FallbackOffer),
     )
 
@@ -115,6 +123,7 @@ def claim_offer(draft: Draft, chosen: Chosen) -> None:
             buyer_id=offer.buyer_id,
             price=chosen.price,
             bid=chosen.bid,
+            won=chosen.won,
             earns=chosen.earns,
             pays_publisher=chosen.pays_publisher,
             time_limit_s=time_limit_s,
@@ -123,19 +132,18 @@ def claim_offer(draft: Draft, chosen: Chosen) -> None:
 
 
 def _reserve(draft: Draft, attempt: Attempt) -> None:
-    draft.set(attempts=(*draft.call.attempts, attempt))
+    draft.set(attempts=(*draft.call.attempts, attempt), auction_ms=0)
     if draft.call.test:  # a test call touches no cap (rule 2)
-        connect(draft, attempt, pays_publisher=True)
+        connect(draft, attempt)
         return
     question = Reserve(claim=attempt.claim)
     draft.set(state="reserving", question=question)
     draft.order(question)
 
 
-def connect(draft: Draft, attempt: Attempt, *, pays_publisher: bool) -> None:
+def connect(draft: Draft, attempt: Attempt) -> None:
     """The claim is held: dial. The caller hears the recording prompt first where one is due."""
-    pays = attempt.pays_publisher and pays_publisher
-    attempt = draft.change(attempt, state="dialling", pays_publisher=pays, dialled_at=draft.at)
+    attempt = draft.change(attempt, state="dialling", dialled_at=draft.at)
     draft.set(state="dialling", question=None)
     destination, ring_s, caller_id, whisper = _dial_terms(draft, attempt)
     recording = draft.plan.campaign.recording
@@ -167,7 +175,9 @@ def _dial_terms(draft: Draft, attempt: Attempt) -> tuple[Destination, int, str, 
         return PhoneDestination(number=call.treatment.number), FALLBACK_RING_S, caller, False
     offer = draft.plan.offers[attempt.offer_id]
     shown = call.dialed if offer.caller_id == "tracked" else caller
-    return offer.destination, offer.ring_timeout_s, shown, bool(offer.whisper or offer.acceptance)
+    won = attempt.won
+    destination = offer.destination if won is None or won.destination is None else won.destination
+    return destination, offer.ring_timeout_s, shown, bool(offer.whisper or offer.acceptance)
 
 
 def refuse(draft: Draft, attempt: Attempt, *, code: str) -> None:

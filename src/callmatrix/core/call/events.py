@@ -5,6 +5,8 @@ from typing import Literal
 
 import msgspec
 
+from callmatrix.core.auction import NoBidCode, PingResult
+from callmatrix.core.campaign import Destination
 from callmatrix.core.caps import CapRefusal, Owner
 from callmatrix.core.ids import AttemptId, ConnectionId, NumberId, PublisherId
 from callmatrix.core.money import Money
@@ -26,7 +28,8 @@ class Arrived(_Event, frozen=True, kw_only=True, tag="arrived"):
 
     `failed_safe`: the database was gone, the caller got the fail-safe reply, and this is told afterwards.
     `blocked_by` is the block-list entry that the caller or number matches. `previous_call_at` is the same
-    caller's last call to this campaign. `campaign_status` and `campaign_open` are the live ones.
+    caller's last call to this campaign. `campaign_status` and `campaign_open` are the live ones. `pings`
+    is False for a test call that asks no bidder (rule 2).
     """
 
     draw: int
@@ -45,6 +48,7 @@ class Arrived(_Event, frozen=True, kw_only=True, tag="arrived"):
     pays_late: bool = True
     tags: dict[str, str] = {}
     test: bool = False
+    pings: bool = True
     failed_safe: bool = False
 
 
@@ -83,6 +87,27 @@ class Looked(_Event, frozen=True, kw_only=True, tag="looked"):
 
     draw: int
     world: LookedValues
+
+
+class BidsReturned(_Event, frozen=True, kw_only=True, tag="bids_returned"):
+    """The auction is over: every ping's result, and the world as it is now. `spent_ms` of its deadline."""
+
+    draw: int
+    world: LookedValues
+    round: int
+    results: tuple[PingResult, ...] = ()
+    spent_ms: int = 0
+
+
+class PostAnswered(_Event, frozen=True, kw_only=True, tag="post_answered"):
+    """The winner's answer to a post before the dial: taken, at `destination` if it names one, or refused
+    (`code`)."""
+
+    attempt_id: AttemptId
+    code: NoBidCode | Literal[""] = ""
+    detail: str = ""
+    destination: Destination | None = None
+    reference: str = ""
 
 
 class Reserved(_Event, frozen=True, kw_only=True, tag="reserved"):
@@ -232,6 +257,8 @@ Event = (
     | GatherTimedOut
     | Fetched
     | Looked
+    | BidsReturned
+    | PostAnswered
     | Reserved
     | CapFull
     | LegRinging

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from callmatrix.core.call import dialling, settlement
+from callmatrix.core.call import bidding, dialling, settlement
 from callmatrix.core.call.commands import AskAcceptance, Bridge, Enqueue, HangUp
 from callmatrix.core.call.draft import Draft
 from callmatrix.core.call.events import AcceptanceEntered, LegAnswered, LegEnded, LegRinging, Outcome
@@ -32,6 +32,7 @@ def answered(draft: Draft, event: LegAnswered) -> None:
     if offer.whisper:
         draft.order(Say(text=offer.whisper))
     if offer.acceptance is None:
+        bidding.post(draft, attempt)
         draft.order(Bridge())
         return
     prompt, timeout_s = offer.acceptance.prompt, offer.acceptance.timeout_s
@@ -51,7 +52,8 @@ def acceptance(draft: Draft, event: AcceptanceEntered) -> None:
         draft.order(HangUp())
         return
     if attempt.accepted_at is None:
-        draft.change(attempt, state="accepted", accepted_at=event.at)
+        attempt = draft.change(attempt, state="accepted", accepted_at=event.at)
+    bidding.post(draft, attempt)
     draft.order(Bridge())
 
 
@@ -66,6 +68,8 @@ def ended(draft: Draft, event: LegEnded) -> None:
         return
     attempt = _with_end(draft, attempt, event)
     draft.caller_gone = event.caller_gone
+    if attempt.outcome == "answered":
+        attempt = bidding.post(draft, attempt)  # where the carrier did not say earlier that it was bridged
     connected = settlement.settle_attempt(draft, attempt, event.history)
     if draft.call.state == "ended":
         settlement.close_books(draft, final=False)

@@ -2,14 +2,17 @@
 
 from typing import Final, assert_never
 
-from callmatrix.core.call import dialling, events, ivr, legs, settlement
-from callmatrix.core.call.commands import Fetch, HangUp, Reject, Reserve
+import msgspec
+
+from callmatrix.core.call import bidding, dialling, events, ivr, legs, settlement
+from callmatrix.core.call.commands import Fetch, HangUp, Look, Ping, Post, Reject, Reserve
 from callmatrix.core.call.draft import Draft, Step
 from callmatrix.core.call.screening import blocked
 from callmatrix.core.call.value import Call
 from callmatrix.core.campaign import FallbackMessage
 from callmatrix.core.flow import Digits, FlowInput, LookupAnswered, LookupFailed, Silence, Started
 from callmatrix.core.geo import caller_geo
+from callmatrix.core.ids import AttemptId
 from callmatrix.core.plan import CompiledPlan
 
 # How long to wait for a leg's end that should come with the call's own before asking the carrier.
@@ -32,6 +35,10 @@ def step(call: Call, event: events.Event, plan: CompiledPlan) -> Step:
             _fetched(draft, event)
         case events.Looked():
             _looked(draft, event)
+        case events.BidsReturned():
+            _bids_returned(draft, event)
+        case events.PostAnswered():
+            _post_answered(draft, event)
         case events.Reserved():
             _reserved(draft, event)
         case events.CapFull():
@@ -83,6 +90,7 @@ def _arrive(draft: Draft, event: events.Arrived) -> None:
         attestation=event.attestation,
         tags=event.tags,
         test=event.test,
+        pings=event.pings,
         geo=caller_geo(event.caller, None),
     )
     if event.failed_safe:
@@ -141,21 +149,60 @@ def _fetched(draft: Draft, event: events.Fetched) -> None:
 
 
 def _looked(draft: Draft, event: events.Looked) -> None:
-    if draft.call.state != "asking" or isinstance(draft.call.question, Fetch):
+    if draft.call.state != "asking" or not isinstance(draft.call.question, Look | None):
         draft.note("answer_not_asked")
         return
     draft.set(question=None)
     dialling.choose(draft, event)
 
 
+def _bids_returned(draft: Draft, event: events.BidsReturned) -> None:
+    question = draft.call.question
+    if draft.call.state != "asking" or not isinstance(question, Ping) or question.round != event.round:
+        draft.note("answer_not_asked")
+        return
+    draft.set(question=None)
+    bidding.take(draft, event)
+    dialling.choose(draft, event)
+
+
 def _reserved(draft: Draft, event: events.Reserved) -> None:
     attempt = draft.attempt(event.attempt_id)
+    if attempt is not None and _is_posting(draft, attempt.id):
+        draft.note("already_granted", attempt=event.attempt_id)
+        return
     if attempt is None or attempt.state != "reserving" or not isinstance(draft.call.question, Reserve):
         draft.note("grant_not_wanted", attempt=event.attempt_id)
         if attempt is None or attempt.dialled_at is None:
             settlement.release(draft, event.attempt_id)
         return
-    dialling.connect(draft, attempt, pays_publisher=event.pays_publisher)
+    attempt = draft.change(attempt, pays_publisher=attempt.pays_publisher and event.pays_publisher)
+    if bidding.posts_before_dial(draft, attempt):
+        bidding.post_first(draft, attempt)
+        return
+    dialling.connect(draft, attempt)
+
+
+def _is_posting(draft: Draft, attempt_id: AttemptId) -> bool:
+    question = draft.call.question
+    return isinstance(question, Post) and question.attempt_id == attempt_id
+
+
+def _post_answered(draft: Draft, event: events.PostAnswered) -> None:
+    attempt = draft.attempt(event.attempt_id)
+    if attempt is None or attempt.state != "reserving" or not _is_posting(draft, attempt.id):
+        draft.note("answer_not_asked")
+        return
+    attempt = draft.change(attempt, posted=True, post_reference=event.reference)
+    if event.code:
+        draft.note("post_refused", answer=event.code, detail=event.detail)
+        settlement.release(draft, attempt.id)
+        dialling.refuse(draft, attempt, code="post_refused")
+        return
+    if event.destination is not None and attempt.won is not None:
+        won = msgspec.structs.replace(attempt.won, destination=event.destination)
+        attempt = draft.change(attempt, won=won)
+    dialling.connect(draft, attempt)
 
 
 def _cap_full(draft: Draft, event: events.CapFull) -> None:

@@ -5,6 +5,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from callmatrix.core.auction import Bid
 from callmatrix.core.call.commands import Awaited
 from callmatrix.core.call.events import EndedBy, LegEnded, Outcome, Precision
 from callmatrix.core.campaign import Fallback
@@ -24,6 +25,7 @@ from callmatrix.core.ids import (
 )
 from callmatrix.core.money import Money
 from callmatrix.core.pricing import Disposition, Price, Rating
+from callmatrix.core.routing import Asked
 
 CALL_FORMAT: Final = 1
 MAX_ADJUSTMENTS: Final = 100
@@ -33,8 +35,8 @@ MAX_RERATINGS: Final = 100
 State = Literal[
     "new",  # nothing happened yet
     "ivr",  # a gather waits for keys
-    "asking",  # a question is out (look, fetch)
-    "reserving",  # a claim is out
+    "asking",  # a question is out (look, fetch, ping)
+    "reserving",  # a claim is out, or granted and posted to the winner before the dial
     "dialling",  # a leg rings, is in its whisper, or is bridged
     "voicemail",  # a message is being recorded
     "closing",  # the caller hears the last words; only the end is awaited
@@ -55,6 +57,9 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     buyer_id: BuyerId | None = None
     price: Price | None = None
     bid: Money | None = None
+    won: Bid | None = None
+    posted: bool = False
+    post_reference: str = ""
     earns: bool = True
     time_limit_s: int = 0
     dialled_at: datetime | None = None
@@ -99,7 +104,11 @@ class Adjustment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One caller's visit. `version` counts the events that it has taken."""
+    """One caller's visit. `version` counts the events that it has taken.
+
+    `auctions` counts the rounds of pings, `auction_ms` what they took since the last dial; `bids` are the
+    latest of each offer, `asked` all whose bidders were pinged.
+    """
 
     id: CallId
     account_id: AccountId
@@ -126,6 +135,11 @@ class Call(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     question: Awaited | None = None
     spoken: tuple[Say | Play, ...] = ()
     attempts: tuple[Attempt, ...] = ()
+    pings: bool = True
+    auctions: int = 0
+    auction_ms: int = 0
+    bids: tuple[Bid, ...] = ()
+    asked: tuple[Asked, ...] = ()
     routing_started_at: datetime | None = None
     consent_version: int = 0
     consented_at: datetime | None = None

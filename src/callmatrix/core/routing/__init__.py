@@ -3,7 +3,10 @@
 from callmatrix.core.routing.choice import Routable, decide
 from callmatrix.core.routing.index import FALLBACK_PRIORITY, Index
 from callmatrix.core.routing.values import (
+    MAX_ASKED,
+    MAX_PINGS,
     MAX_RANKED,
+    Asked,
     Chosen,
     Decision,
     Explained,
@@ -18,7 +21,10 @@ from callmatrix.core.routing.why import explain, why_not
 
 __all__ = [
     "FALLBACK_PRIORITY",
+    "MAX_ASKED",
+    "MAX_PINGS",
     "MAX_RANKED",
+    "Asked",
     "Chosen",
     "Decision",
     "Explained",

@@ -4,14 +4,16 @@ from bisect import bisect_right
 from typing import Protocol, assert_never
 
 from callmatrix.core import auction
-from callmatrix.core.auction import Place
+from callmatrix.core.auction import Bid, Place
 from callmatrix.core.ids import OfferId
 from callmatrix.core.money import ZERO, Money
-from callmatrix.core.pricing import BidPrice, PublisherTerms, SharePayout, maximum, payout_maximum
+from callmatrix.core.pricing import PublisherTerms, SharePayout, maximum, payout_maximum
 from callmatrix.core.routing import duplicates
+from callmatrix.core.routing.bidding import Bidding, latest_bids, stand, static_refused
 from callmatrix.core.routing.duplicates import Duplicates
 from callmatrix.core.routing.index import Index, Tier
 from callmatrix.core.routing.values import (
+    MAX_ASKED,
     MAX_RANKED,
     Chosen,
     Decision,
@@ -50,47 +52,45 @@ def decide(plan: Routable, given: Given) -> Decision:
     """The offer for one attempt, or none, with the trace. Pure: the same given makes the same decision."""
     index = plan.routing
     twice = duplicates.judge(index, given)
-    bids = usable_bids(index, given)
-    sieve = _filtered(index, given, twice=twice, bids=bids)
+    bidding = stand(index, given)
+    sieve = _filtered(index, given, twice=twice, bidding=bidding)
     competing, same_buyer = _competing(sieve.left, twice)
     tier = _best_tier(index, competing)
     places: list[Place] = []
-    current = 0
+    current = asked = 0
     if tier is not None:
         current = competing & tier.mask
-        places = _order(index, given, tier=tier, current=current, bids=bids)
+        asked = current & bidding.waiting
+    if tier is not None and not asked:
+        places = _order(index, given, tier=tier, current=current, bids=bidding.usable)
+    ask = index.ids(asked)[:MAX_ASKED]
     trace = Trace(
         plan_version=index.version,
         strategy=index.campaign.plan.strategy,
         at=given.at,
         draw=given.draw,
         removed=tuple(sieve.removed),
-        ranked=tuple(_ranked(index, place) for place in places),
+        ranked=tuple(_ranked(index, place, bidding.usable.get(place.position)) for place in places),
         eligible=f"{current:x}",
         lower_tier=f"{sieve.left ^ current:x}",
         same_buyer=same_buyer,
+        asked=f"{index.mask(ask):x}",
     )
+    simulate = _simulated(index, given, sieve=sieve, tier=tier)
     if not places:
-        return Decision(chosen=None, trace=trace)
-    chosen = _chosen(index, given, position=places[0].position, twice=twice, same_buyer=same_buyer)
-    return Decision(chosen=chosen, trace=trace)
+        return Decision(chosen=None, trace=trace, ask=ask, simulate=simulate)
+    position = places[0].position
+    won = bidding.usable.get(position)
+    chosen = _chosen(index, given, position=position, won=won, twice=twice, same_buyer=same_buyer)
+    return Decision(chosen=chosen, trace=trace, simulate=simulate)
 
 
-def usable_bids(index: Index, given: Given) -> dict[int, int]:
-    """Live bids by position, in micros: each offer's latest, where it reaches the offer's floor."""
-    latest = {bid.offer_id: bid.amount for bid in given.bids}
-    found: dict[int, int] = {}
-    for offer_id, amount in latest.items():
-        position = index.position_of.get(offer_id)
-        price = None if position is None else index.prices[position]
-        if position is not None and isinstance(price, BidPrice) and amount >= price.floor:
-            found[position] = amount.micros
-    return found
-
-
-def bid_of(given: Given, offer_id: OfferId) -> Money | None:
-    """The latest bid of an offer."""
-    return next((bid.amount for bid in reversed(given.bids) if bid.offer_id == offer_id), None)
+def _simulated(index: Index, given: Given, *, sieve: "_Sieve", tier: Tier | None) -> tuple[OfferId, ...]:
+    """Simulated bidders of the tier that gets the call, where nothing but that keeps them out."""
+    if not index.simulated or tier is None or not given.may_ask:
+        return ()
+    kept_out = next((int(shut.mask, 16) for shut in sieve.removed if shut.code == "simulate_only"), 0)
+    return index.ids(kept_out & tier.mask)[:MAX_ASKED]
 
 
 def paying_terms(index: Index, given: Given) -> PublisherTerms | None:
@@ -98,7 +98,7 @@ def paying_terms(index: Index, given: Given) -> PublisherTerms | None:
     return index.terms_for(given.facts.publisher_id) if given.pays_publisher else None
 
 
-def _filtered(index: Index, given: Given, *, twice: Duplicates, bids: dict[int, int]) -> _Sieve:
+def _filtered(index: Index, given: Given, *, twice: Duplicates, bidding: Bidding) -> _Sieve:
     """Every filter of `RefusalCode`, in that order."""
     live = {shut.code: int(shut.mask, 16) for shut in given.looked.shut}
     sieve = _Sieve(index.every)
@@ -117,8 +117,12 @@ def _filtered(index: Index, given: Given, *, twice: Duplicates, bids: dict[int, 
     sieve.remove("spacing", live.get("spacing", 0))
     sieve.remove("no_funds", live.get("no_funds", 0))
     sieve.remove("blocked", live.get("blocked", 0))
-    sieve.remove("below_margin", _too_dear(index, given, twice=twice, bids=bids))
-    sieve.remove("no_price", index.without_price & ~auction.mask_of(tuple(bids)))
+    sieve.remove("below_margin", _too_dear(index, given, twice=twice, bids=bidding.usable))
+    for code, mask in bidding.refused:
+        sieve.remove(code, mask)
+    priced = auction.mask_of(tuple(bidding.usable)) | bidding.waiting
+    sieve.remove("no_price", index.without_price & ~priced)
+    sieve.remove("static_refused", static_refused(index, bidding))
     return sieve
 
 
@@ -139,16 +143,16 @@ def _missing(index: Index, given: Given) -> int:
     return missing
 
 
-def _too_dear(index: Index, given: Given, *, twice: Duplicates, bids: dict[int, int]) -> int:
+def _too_dear(index: Index, given: Given, *, twice: Duplicates, bids: dict[int, Bid]) -> int:
     """Offers under the margin floor. One that is routed unpaid on purpose is not judged by its margin."""
     judged = index.every & ~twice.unearning
     terms = paying_terms(index, given)
     refused = index.below_margin(terms, given.tariff) & ~twice.unpaid
     if twice.unpaid:
         refused |= index.below_margin(None, given.tariff) & twice.unpaid
-    for position, micros in bids.items():
+    for position, bid in bids.items():
         owed = None if twice.unpaid >> position & 1 else terms
-        if index.margin_refusal(position, terms=owed, tariff=given.tariff, bid=Money(micros)) is not None:
+        if index.margin_refusal(position, terms=owed, tariff=given.tariff, bid=bid.amount) is not None:
             refused |= 1 << position
     return refused & judged
 
@@ -156,11 +160,12 @@ def _too_dear(index: Index, given: Given, *, twice: Duplicates, bids: dict[int, 
 def margin_values(index: Index, given: Given, position: int) -> dict[str, str]:
     """What the margin floor compared for an offer that it refused."""
     unpaid = duplicates.judge(index, given).unpaid >> position & 1
+    bid = latest_bids(index, given).get(position)
     refusal = index.margin_refusal(
         position,
         terms=None if unpaid else paying_terms(index, given),
         tariff=given.tariff,
-        bid=bid_of(given, index.offer_ids[position]),
+        bid=None if bid is None else bid.amount,
     )
     return refusal or {}
 
@@ -180,13 +185,14 @@ def _best_tier(index: Index, competing: int) -> Tier | None:
     return index.tiers[bisect_right(index.tier_starts, first) - 1]
 
 
-def _order(index: Index, given: Given, *, tier: Tier, current: int, bids: dict[int, int]) -> list[Place]:
+def _order(index: Index, given: Given, *, tier: Tier, current: int, bids: dict[int, Bid]) -> list[Place]:
     """The best of the tier, by the plan's strategy."""
+    amounts = {position: bid.ranked.micros for position, bid in bids.items()}
     chance = auction.chances(given.draw, given.attempt_number)
     ladder, strategy = index.ladder, index.campaign.plan.strategy
     match strategy:
         case "auction":
-            return auction.by_price(ladder, current, bids=bids, chance=chance, limit=MAX_RANKED)
+            return auction.by_price(ladder, current, bids=amounts, chance=chance, limit=MAX_RANKED)
         case "weighted":
             span = (tier.start, tier.stop)
             places = auction.by_weight(ladder, current, span=span, chance=chance, limit=MAX_RANKED)
@@ -197,10 +203,10 @@ def _order(index: Index, given: Given, *, tier: Tier, current: int, bids: dict[i
             places = auction.in_order(ladder, current, limit=MAX_RANKED)
         case _:
             assert_never(strategy)
-    return [auction.with_bid(place, bids) for place in places] if bids else places
+    return [auction.with_bid(place, amounts) for place in places] if amounts else places
 
 
-def _ranked(index: Index, place: Place) -> Ranked:
+def _ranked(index: Index, place: Place, bid: Bid | None) -> Ranked:
     known = index.ranked[place.position]
     if place.ticket == 0 and place.price == index.ladder.prices[place.position]:
         return known
@@ -210,12 +216,15 @@ def _ranked(index: Index, place: Place) -> Ranked:
         weight=known.weight,
         price=None if place.price == auction.NO_PRICE else Money(place.price),
         draw=place.ticket,
+        bid=None if bid is None or bid.rank_by is None else bid.amount,
     )
 
 
-def _chosen(index: Index, given: Given, *, position: int, twice: Duplicates, same_buyer: bool) -> Chosen:
+def _chosen(
+    index: Index, given: Given, *, position: int, won: Bid | None, twice: Duplicates, same_buyer: bool
+) -> Chosen:
     offer = index.offers[position]
-    bid = bid_of(given, offer.id) if isinstance(index.prices[position], BidPrice) else None
+    bid = None if won is None else won.amount
     earns = not twice.unearning >> position & 1
     terms = paying_terms(index, given)
     pays = terms is not None and not twice.unpaid >> position & 1
@@ -228,6 +237,7 @@ def _chosen(index: Index, given: Given, *, position: int, twice: Duplicates, sam
         revenue_max=most,
         payout_max=_payout_max(terms, earns=earns, most=most) if terms is not None and pays else ZERO,
         bid=bid,
+        won=won,
         earns=earns,
         pays_publisher=given.pays_publisher and not twice.unpaid >> position & 1,
         same_buyer=same_buyer,

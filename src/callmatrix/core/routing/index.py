@@ -90,8 +90,10 @@ class Index:
         self.without_price = mask_of(
             [n for n, price in enumerate(self.prices) if isinstance(price, BidPrice)]
         )
+        self.bidding, self.simulated = self._bidders()
         fallback = campaign.fallback
         self.fallback = self.mask((fallback.offer_id,)) if isinstance(fallback, FallbackOffer) else 0
+        self.behind = mask_of([n for n, e in enumerate(self.entries) if e.priority == FALLBACK_PRIORITY])
         self.requiring = _masks(
             (field, n) for n, offer in enumerate(self.offers) for field in offer.required_fields
         )
@@ -166,6 +168,18 @@ class Index:
             floor=floor.amount,
             floor_bps=floor.share_bps,
         )
+
+    def _bidders(self) -> tuple[int, int]:
+        """The offers that a ping can give a price, and those whose bidders are pinged for the record."""
+        if self.campaign.plan.strategy != "auction":
+            return 0, 0
+        modes = [
+            (n, offer.bidder.mode)
+            for n, offer in enumerate(self.offers)
+            if offer.bidder is not None and isinstance(self.prices[n], BidPrice)
+        ]
+        live = mask_of([n for n, mode in modes if mode == "live"])
+        return live, mask_of([n for n, mode in modes if mode == "simulate"])
 
     def _duplicate_rules(self) -> dict[DuplicateRule, int]:
         found = ((offer.duplicates or self.campaign.duplicates, n) for n, offer in enumerate(self.offers))

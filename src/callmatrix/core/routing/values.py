@@ -5,13 +5,17 @@ from typing import Final, Literal
 
 import msgspec
 
-from callmatrix.core.auction import Bid
+from callmatrix.core.auction import Bid, NoBidCode
 from callmatrix.core.ids import BuyerId, OfferId
 from callmatrix.core.money import ZERO, Money
 from callmatrix.core.pricing import PastCall, Price, Tariff
 from callmatrix.core.rules import Facts
 
 MAX_RANKED: Final = 20
+MAX_ASKED: Final = 100
+"""Bidders pinged at once; more of one tier are asked in a further round, if there is time."""
+MAX_PINGS: Final = 2
+"""How often one offer's bidder is pinged on one call: again only where its bid has expired (rule 25)."""
 
 # The filters in the order in which they are applied: an offer's refusal is the first that removes it.
 RefusalCode = Literal[
@@ -28,9 +32,17 @@ RefusalCode = Literal[
     "no_funds",  # live
     "blocked",  # live
     "below_margin",  # rule 8
-    "no_price",  # no static price and nobody bid
+    "simulate_only",  # its bidder is only simulated: pinged and recorded, never ranked
+    "bid_expired",  # its bid could not be used in time any more (rule 25)
+    "below_floor",  # its bid is under the offer's floor
+    "below_reserve",  # its bid is under the campaign's reserve price
+    "no_bid",  # its bidder was asked and has no bid
+    "no_price",  # only a bid tells its price, and its bidder was not asked
+    "static_refused",  # nobody bid, and the campaign then refuses its static price
     "lower_tier",  # eligible, but a tier above has offers left
     "outbid",  # eligible, but ranked lower
+    "asked",  # eligible, and pinged for a bid
+    "awaits_bids",  # eligible, but others of its tier are pinged first
 ]
 
 
@@ -54,13 +66,15 @@ class Looked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Ranked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One of the best offers of a decision, in order."""
+    """One of the best offers of a decision, in order. `price` is what ranked it; `bid` what it would owe,
+    where an adjustment ranks the bid otherwise."""
 
     offer_id: OfferId
     priority: int
     weight: int
     price: Money | None = None
     draw: int = 0
+    bid: Money | None = None
 
 
 class Trace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -70,6 +84,7 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `eligible` the offers that competed, of one tier, and `ranked` the best `MAX_RANKED` of them;
     `lower_tier` the other eligible offers: of tiers below or, with `same_buyer` (the caller was returned
     to a buyer), of other buyers. `removed`, `eligible` and `lower_tier` are disjoint and make up the plan.
+    Where bidders are to be asked before anybody can be chosen, `asked` are those, and nobody is ranked.
     Expanded by `explain`.
     """
 
@@ -82,6 +97,16 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     eligible: str = "0"
     lower_tier: str = "0"
     same_buyer: bool = False
+    asked: str = "0"
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An offer whose bidder was pinged on this call: how often, and why it has no bid ("": it has one)."""
+
+    offer_id: OfferId
+    times: int = 1
+    code: NoBidCode | Literal[""] = ""
+    detail: str = ""
 
 
 class Explained(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -101,6 +126,7 @@ class Given(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `tried` are the offers that earlier attempts of this call went to; `attempt_number` counts from 1, and
     with `draw` makes the chances. `tariff` is the connection's, for the margin floor. `pays_publisher` is
     False where this call earns no payout anyway. `bids` are the answers of this call's auction, so far.
+    `asked` are those whose bidders were pinged; `may_ask`: more may be, there is time for it.
     `fallback_only`: the attempts are used up, only the campaign's fallback offer may still be chosen.
     """
 
@@ -113,13 +139,16 @@ class Given(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     tariff: Tariff = Tariff()
     pays_publisher: bool = True
     bids: tuple[Bid, ...] = ()
+    asked: tuple[Asked, ...] = ()
+    may_ask: bool = False
     fallback_only: bool = False
 
 
 class Chosen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The offer that a call goes to, on which terms.
 
-    `price` is the entry's where it overrides the offer's; `bid` the amount where the price is a bid.
+    `price` is the entry's where it overrides the offer's; `bid` the amount where the price is a bid, and
+    `won` that bid.
     `revenue_max` and `payout_max` are what the claim holds (rule 11). `earns` and `pays_publisher` are
     False where a duplicate (rule 18) is routed unpaid; settlement judges that again.
     """
@@ -130,13 +159,20 @@ class Chosen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     revenue_max: Money = ZERO
     payout_max: Money = ZERO
     bid: Money | None = None
+    won: Bid | None = None
     earns: bool = True
     pays_publisher: bool = True
     same_buyer: bool = False
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
-    """The offer chosen, None where none is eligible, and why."""
+    """The offer chosen, None where none is eligible, and why.
+
+    `ask`: nobody is chosen yet; ping the bidders of these offers, in order of rank, and decide again.
+    `simulate`: the bidders of these may be pinged as well, for the record alone.
+    """
 
     chosen: Chosen | None
     trace: Trace
+    ask: tuple[OfferId, ...] = ()
+    simulate: tuple[OfferId, ...] = ()

@@ -5,9 +5,7 @@ from typing import Final
 
 from callmatrix.core import rules
 from callmatrix.core.ids import OfferId
-from callmatrix.core.money import Money
-from callmatrix.core.pricing import BidPrice
-from callmatrix.core.routing import choice, duplicates
+from callmatrix.core.routing import bidding, choice, duplicates
 from callmatrix.core.routing.choice import Routable
 from callmatrix.core.routing.index import Index
 from callmatrix.core.routing.values import Explained, Given, Ranked, RefusalCode, Trace
@@ -41,7 +39,8 @@ def _explainer(index: Index, trace: Trace, given: Given) -> Callable[[OfferId], 
     removed = [(shut.code, int(shut.mask, 16)) for shut in trace.removed]
     lower = int(trace.lower_tier, 16)
     places = {one.offer_id: (rank, one) for rank, one in enumerate(trace.ranked, start=1)}
-    bids = choice.usable_bids(index, given)
+    bids = bidding.stand(index, given).usable
+    asked = int(trace.asked, 16)
 
     def explained(offer_id: OfferId) -> Explained:
         position = index.position_of[offer_id]
@@ -52,7 +51,10 @@ def _explainer(index: Index, trace: Trace, given: Given) -> Callable[[OfferId], 
             if mask >> position & 1:
                 values = _values(index, given, position=position, code=code)
                 return Explained(offer_id=offer_id, taken=False, code=code, values=values)
-        price = Money(bids[position]) if position in bids else index.ranked[position].price
+        price = bids[position].ranked if position in bids else index.ranked[position].price
+        if asked and not lower >> position & 1:
+            code = "asked" if asked >> position & 1 else "awaits_bids"
+            return Explained(offer_id=offer_id, taken=False, code=code, price=price)
         code = "lower_tier" if lower >> position & 1 and not trace.same_buyer else "outbid"
         return Explained(
             offer_id=offer_id, taken=False, code=code, values=_compared(index, trace, position), price=price
@@ -77,6 +79,8 @@ def _placed(trace: Trace, *, rank: int, one: Ranked) -> Explained:
 
 def _compared(index: Index, trace: Trace, position: int) -> dict[str, str]:
     """Why an eligible offer had no place: by whom it was beaten, and in which tier it stands."""
+    if not trace.ranked:
+        return {"priority": str(index.entries[position].priority)}
     winner = trace.ranked[0]
     values = {
         "by": winner.offer_id,
@@ -108,8 +112,11 @@ def _values(index: Index, given: Given, *, position: int, code: RefusalCode) -> 
             return duplicates.original_of(index, given, position)
         case "below_margin":
             return choice.margin_values(index, given, position)
-        case "no_price":
-            return _bid_values(index, given, position)
+        case "no_price" | "no_bid" | "bid_expired" | "below_floor" | "below_reserve":
+            return bidding.values(index, given, position)
+        case "static_refused":
+            price = index.ranked[position].price
+            return {"price": str(price), "bids": "none"}
         case _:
             return {}
 
@@ -129,13 +136,6 @@ def _failed_leaf(index: Index, given: Given, position: int) -> dict[str, str]:
         "actual": found.actual or "",
     }
     return values
-
-
-def _bid_values(index: Index, given: Given, position: int) -> dict[str, str]:
-    price = index.prices[position]
-    assert isinstance(price, BidPrice)
-    bid = choice.bid_of(given, index.offer_ids[position])
-    return {"bid": "none" if bid is None else str(bid), "floor": str(price.floor)}
 
 
 def _shown(values: tuple[str, ...]) -> str:
