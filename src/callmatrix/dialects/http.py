@@ -15,7 +15,8 @@ class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HttpReply(msgspec.Struct, frozen=True, kw_only=True):
-    """What came back, whole."""
+    """What came back, whole. `headers` have lower-case names, where anybody asks for them."""
 
     status: int
     body: bytes
+    headers: dict[str, str] = {}

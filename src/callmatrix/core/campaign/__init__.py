@@ -29,6 +29,7 @@ from callmatrix.core.campaign.bidders import StaticAbove as StaticAbove
 from callmatrix.core.campaign.bidders import StaticFallback as StaticFallback
 from callmatrix.core.campaign.bidders import TemplateFormat as TemplateFormat
 from callmatrix.core.campaign.bidders import TrackDriveFormat as TrackDriveFormat
+from callmatrix.core.campaign.bidders import needs_number as needs_number
 from callmatrix.core.campaign.checks import account_problems as account_problems
 from callmatrix.core.campaign.checks import buyer_problems as buyer_problems
 from callmatrix.core.campaign.checks import campaign_problems as campaign_problems
@@ -84,3 +85,11 @@ from callmatrix.core.campaign.documents import Status as Status
 from callmatrix.core.campaign.documents import TimeZone as TimeZone
 from callmatrix.core.campaign.documents import Weekday as Weekday
 from callmatrix.core.campaign.documents import Weight as Weight
+from callmatrix.core.campaign.endpoints import BidFixed as BidFixed
+from callmatrix.core.campaign.endpoints import BidLess as BidLess
+from callmatrix.core.campaign.endpoints import BidPricing as BidPricing
+from callmatrix.core.campaign.endpoints import BidShare as BidShare
+from callmatrix.core.campaign.endpoints import Endpoint as Endpoint
+from callmatrix.core.campaign.endpoints import RequestLimits as RequestLimits
+from callmatrix.core.campaign.endpoints import endpoint_problems as endpoint_problems
+from callmatrix.core.campaign.endpoints import may_come_from as may_come_from

@@ -1,6 +1,6 @@
 """How an offer's buyer is asked for a live bid, and on what terms a campaign holds its auctions."""
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, assert_never
 
 import msgspec
 
@@ -51,7 +51,8 @@ class BasicAuth(Document, frozen=True, kw_only=True, tag_field="kind", tag="basi
 
 
 class HmacAuth(Document, frozen=True, kw_only=True, tag_field="kind", tag="hmac"):
-    """The SHA-256 HMAC (hex) of `<unix seconds>.<body>` by the secret `key`, as `t=<seconds>,v1=<hmac>`."""
+    """The SHA-256 HMAC (hex) of `<unix seconds>.<body>` by the secret `key`, as `t=<seconds>,v1=<hmac>`;
+    of a request without a body, its query stands for it."""
 
     name: HeaderName = "X-Signature"
 
@@ -88,7 +89,8 @@ class TrackDriveFormat(Document, frozen=True, kw_only=True, tag_field="kind", ta
 
 class ReadField(Document, frozen=True, kw_only=True):
     """Where a value stands in a reply: `path` is dotted, with numbers for places in lists (`buyers.0.bid`);
-    in XML a path of elements, `@name` last for an attribute; in a form or query a name."""
+    in XML a path of elements below the root, `@name` last for an attribute; in a form a name. An empty path
+    is the whole reply."""
 
     path: Path
     conversion: Conversion = "text"
@@ -98,7 +100,8 @@ class TemplateFormat(Document, frozen=True, kw_only=True, tag_field="kind", tag=
     """Any other bidder. `ping` and `post` map the bidder's names to texts with `{token}`s (see
     dialects/bidders/tokens); a dotted name makes a nested object or element. The reply's `read_…` maps say
     where our words stand: amount, bid_id, expires_in_s, expires_at, destination, sip, min_s,
-    duplicate_days, currency, accepted, reason. `accepts` are the values of `accepted` that mean yes."""
+    duplicate_days, currency, accepted, reason; of a post accepted, destination, sip, reference, reason.
+    `accepts` are the values of `accepted` that mean yes."""
 
     encoding: Literal["json", "xml", "form", "query"] = "json"
     reply: Literal["json", "xml", "form"] = "json"
@@ -158,6 +161,24 @@ class Bidder(Document, frozen=True, kw_only=True):
     post_timing: PostTiming = "bridge"
     mode: Literal["live", "simulate", "paused"] = "live"
     share_number: bool = False
+
+
+def needs_number(bidder: Bidder) -> bool:
+    """Whether the bidder matches the arriving call by the caller's number (rule 26): the ping must then
+    carry it, by consent of offer and campaign, and the dial must show it.
+
+    Ringba: the caller ID of the call must equal the request's `CID`. Retreaver: only a reservation that was
+    asked with a `caller_number`. The others are told the caller by the post, or agree on their own terms.
+    """
+    match bidder.format:
+        case RingbaFormat():
+            return True
+        case RetreaverFormat():
+            return bidder.share_number
+        case NativeFormat() | TrackDriveFormat() | TemplateFormat():
+            return False
+        case _:
+            assert_never(bidder.format)
 
 
 # --- the campaign's side -------------------------------------------------------------------------------
