@@ -466,3 +466,25 @@ def test_a_question_about_an_offer_that_the_plan_does_not_have_has_no_answer() -
     compiled = plan("auction", offer("a"))
     trace = decide(compiled, asked()).trace
     assert why_not(compiled, trace, given=asked(), offer_id=OfferId("off_other")) is None
+
+
+def test_an_offer_is_refused_leads_of_a_channel_that_it_does_not_take() -> None:
+    compiled = plan(
+        "auction",
+        offer("calls", price=fixed(12)),
+        offer("forms", channels=("form",)),
+        offer("both", channels=("call", "callback")),
+    )
+    assert refusals(compiled, asked()) == {"calls": "", "both": "outbid", "forms": "wrong_channel"}
+    assert refusals(compiled, asked(channel="form")) == {
+        "forms": "",
+        "both": "wrong_channel",
+        "calls": "wrong_channel",
+    }
+    callback = asked(channel="callback")
+    trace = decide(compiled, callback).trace
+    told = {one.offer_id: one.values for one in explain(compiled, trace, given=callback) if not one.taken}
+    assert told == {
+        "off_calls": {"channel": "callback", "takes": "call"},
+        "off_forms": {"channel": "callback", "takes": "form"},
+    }

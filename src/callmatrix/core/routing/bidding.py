@@ -16,14 +16,14 @@ _NOTHING: Final[dict[int, Bid]] = {}
 
 
 class Bidding(msgspec.Struct, frozen=True, kw_only=True):
-    """How the auction stands: `usable` bids by position, the mask of offers whose bidders may still be
-    asked, and what the others are refused for. `somebody_bid`: static offers compete freely."""
+    """How the auction stands: `usable` bids by position; masks of the offers whose bidders may still be
+    asked (`waiting`), were `asked`, and `bid` enough, be it too late now; and what others are refused for."""
 
     usable: dict[int, Bid] = _NOTHING
     waiting: int = 0
     refused: tuple[tuple[RefusalCode, int], ...] = ()
-    asked: bool = False
-    somebody_bid: bool = False
+    asked: int = 0
+    bid: int = 0
 
 
 def stand(index: Index, given: Given) -> Bidding:
@@ -37,10 +37,13 @@ def stand(index: Index, given: Given) -> Bidding:
     }
     usable: dict[int, Bid] = {}
     waiting: list[int] = []
+    enough: list[int] = []
     for position in lowest(index.without_price & ~index.simulated, len(index.offers)):
         bid = latest.get(position)
         found = asked.get(index.offer_ids[position])
         code = None if bid is None else refusal(index, position, bid, at=given.at)
+        if bid is not None and code in (None, "bid_expired"):
+            enough.append(position)
         if bid is not None and code is None:
             usable[position] = bid
         elif given.may_ask and index.bidding >> position & 1 and _may_ask(found, bid, code):
@@ -56,9 +59,8 @@ def stand(index: Index, given: Given) -> Bidding:
             ("simulate_only", index.simulated),
             *((code, mask_of(positions)) for code, positions in refused.items()),
         ),
-        asked=bool(given.asked),
-        # A bid that came too late for this attempt was a bid all the same.
-        somebody_bid=bool(usable) or bool(refused["bid_expired"]),
+        asked=index.mask(tuple(asked)),
+        bid=mask_of(enough),
     )
 
 
@@ -83,11 +85,15 @@ def refusal(index: Index, position: int, bid: Bid, *, at: datetime) -> RefusalCo
 
 
 def static_refused(index: Index, bidding: Bidding) -> int:
-    """The static offers that the campaign keeps from a call for which bidders were asked and none bid. Its
-    fallback offer is not one of them."""
-    if not bidding.asked or bidding.somebody_bid:
+    """The static offers that the campaign keeps from a call for which bidders of their tier or a better one
+    were asked, and none of those bid. Its fallback offer is not one of them."""
+    if not bidding.asked:
         return 0
-    static = index.every & ~index.without_price & ~index.behind
+    static = so_far = 0
+    for tier in index.tiers:
+        so_far |= tier.mask
+        if bidding.asked & so_far and not bidding.bid & so_far:
+            static |= tier.mask & ~index.without_price & ~index.behind
     rule: StaticFallback = index.campaign.auction.static_fallback
     match rule:
         case AlwaysStatic():

@@ -102,6 +102,7 @@ def _filtered(index: Index, given: Given, *, twice: Duplicates, bidding: Bidding
     """Every filter of `RefusalCode`, in that order."""
     live = {shut.code: int(shut.mask, 16) for shut in given.looked.shut}
     sieve = _Sieve(index.every)
+    sieve.remove("wrong_channel", index.without(given.channel))
     sieve.remove("paused", live.get("paused", 0))
     sieve.remove("closed", live.get("closed", 0))
     sieve.remove("tried", index.mask(given.tried))

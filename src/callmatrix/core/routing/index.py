@@ -9,7 +9,7 @@ import msgspec
 
 from callmatrix.core import auction, hours
 from callmatrix.core.auction import NO_PRICE, Ladder, lowest, mask_of, standing_price
-from callmatrix.core.campaign import Buyer, Campaign, Entry, FallbackOffer, Offer, Publisher
+from callmatrix.core.campaign import Buyer, Campaign, Channel, Entry, FallbackOffer, Offer, Publisher
 from callmatrix.core.ids import BuyerId, OfferId, PublisherId
 from callmatrix.core.money import Money
 from callmatrix.core.pricing import (
@@ -98,6 +98,9 @@ class Index:
             (field, n) for n, offer in enumerate(self.offers) for field in offer.required_fields
         )
         self.of_buyer = _masks((offer.buyer_id, n) for n, offer in enumerate(self.offers))
+        self._of_channel: dict[Channel, int] = _masks(
+            (channel, n) for n, offer in enumerate(self.offers) for channel in offer.channels
+        )
         self.of_duplicate_rule = self._duplicate_rules()
         self.terms = terms_by_publisher(campaign, publishers)
         self._of_hours = _masks(
@@ -119,6 +122,10 @@ class Index:
     def ids(self, mask: int) -> tuple[OfferId, ...]:
         """The offers of a mask, in order of rank."""
         return tuple(self.offer_ids[n] for n in lowest(mask, mask.bit_count()))
+
+    def without(self, channel: Channel) -> int:
+        """The offers that do not take leads of a channel."""
+        return self.every & ~self._of_channel.get(channel, 0)
 
     def translated(self, mask: int, current: "Index") -> int:
         """A mask of another version of this plan, for this one: the offers that both have."""

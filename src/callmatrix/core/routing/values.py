@@ -6,6 +6,7 @@ from typing import Final, Literal
 import msgspec
 
 from callmatrix.core.auction import Bid, NoBidCode
+from callmatrix.core.campaign import Channel
 from callmatrix.core.ids import BuyerId, OfferId
 from callmatrix.core.money import ZERO, Money
 from callmatrix.core.pricing import PastCall, Price, Tariff
@@ -19,6 +20,7 @@ MAX_PINGS: Final = 2
 
 # The filters in the order in which they are applied: an offer's refusal is the first that removes it.
 RefusalCode = Literal[
+    "wrong_channel",  # the offer does not take leads of this channel
     "paused",  # offer, entry, buyer paused or archived (live)
     "closed",  # outside the offer's hours (live)
     "tried",  # already attempted on this call
@@ -128,6 +130,7 @@ class Given(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     False where this call earns no payout anyway. `bids` are the answers of this call's auction, so far.
     `asked` are those whose bidders were pinged; `may_ask`: more may be, there is time for it.
     `fallback_only`: the attempts are used up, only the campaign's fallback offer may still be chosen.
+    `channel` is how the lead reaches us: offers that do not take it are refused.
     """
 
     facts: Facts
@@ -142,6 +145,7 @@ class Given(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     asked: tuple[Asked, ...] = ()
     may_ask: bool = False
     fallback_only: bool = False
+    channel: Channel = "call"
 
 
 class Chosen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -96,6 +96,8 @@ def _values(index: Index, given: Given, *, position: int, code: RefusalCode) -> 
     """What a filter compared. Live limits are told by mask alone: their values are the reservation's."""
     offer = index.offers[position]
     match code:
+        case "wrong_channel":
+            return {"channel": given.channel, "takes": ", ".join(offer.channels)}
         case "tried":
             return {} if offer.id in given.tried else {"attempts": str(index.campaign.plan.max_attempts)}
         case "closed":
