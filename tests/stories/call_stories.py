@@ -14,15 +14,15 @@ import yaml
 
 import make
 from callmatrix.core import ledger
+from callmatrix.core.auction import PingResult
 from callmatrix.core.call import Call, Step, events, step
 from callmatrix.core.call import commands as orders
-from callmatrix.core.call.dialling import given_of
-from callmatrix.core.call.draft import Draft
+from callmatrix.core.call.dialling import given_at
 from callmatrix.core.campaign import Campaign, Offer, PhoneDestination
 from callmatrix.core.caps import Settlement
 from callmatrix.core.documents import from_plain, to_plain
 from callmatrix.core.flow import Flow, Play, Say
-from callmatrix.core.ids import NumberId
+from callmatrix.core.ids import NumberId, OfferId
 from callmatrix.core.plan import CompiledPlan
 from callmatrix.core.pricing import PastCall
 from callmatrix.core.routing import Looked, Shut, explain
@@ -62,8 +62,8 @@ def play(plan: CompiledPlan, story: dict[str, Any]) -> list[dict[str, Any]]:
         event = _event(told["in"], call, plan, now)
         taken = step(call, event, plan)
         came = {key: told[key] for key in ("after", "in") if key in told} | _told(taken)
-        if isinstance(event, events.Looked) and taken.trace.decision is not None:
-            given = given_of(Draft(call, plan, now), event)
+        if isinstance(event, events.Looked | events.BidsReturned) and taken.trace.decision is not None:
+            given = given_at(call, plan, event)
             came["offers"] = {
                 one.offer_id: " ".join(
                     [one.code or "taken", *(f"{name}={value}" for name, value in one.values.items())]
@@ -96,6 +96,10 @@ def _event(said: str | dict[str, Any], call: Call, plan: CompiledPlan, now: date
             return _arrived(now, **given)
         case "world":
             return events.Looked(at=now, draw=7, world=_world(given, plan))
+        case "bids return":
+            return _bids(now, call, plan, given)
+        case "post answers":
+            return from_plain({"at": now, "attempt_id": attempt_id, **given}, events.PostAnswered)
         case "refused":
             return from_plain({"at": now, "attempt_id": attempt_id, **given}, events.CapFull)
         case "leg ends":
@@ -163,6 +167,29 @@ def _world(given: dict[str, Any], plan: CompiledPlan) -> Looked:
     return Looked(shut=shut, history=from_plain(given.get("history", []), tuple[PastCall, ...]))
 
 
+def _bids(now: datetime, call: Call, plan: CompiledPlan, given: dict[str, Any]) -> events.BidsReturned:
+    """`spent_ms`, the offers' bids as amounts or as `Bid`s (`lives_s`: until they expire), their no-bid codes,
+    and a `world`."""
+    answers = {name: value for name, value in given.items() if name not in ("spent_ms", "world")}
+    return events.BidsReturned(
+        at=now,
+        draw=7,
+        world=_world(given.get("world", {}), plan),
+        round=call.auctions,
+        spent_ms=given.get("spent_ms", 100),
+        results=tuple(_result(now, OfferId(offer_id), answer) for offer_id, answer in answers.items()),
+    )
+
+
+def _result(now: datetime, offer_id: OfferId, answer: str | dict[str, Any]) -> PingResult:
+    if isinstance(answer, str) and answer[0].isalpha():
+        return from_plain({"offer_id": offer_id, "ping_id": "p", "code": answer}, PingResult)
+    said = {"amount": answer} if isinstance(answer, str) else dict(answer)
+    expires_at = now + timedelta(seconds=said.pop("lives_s", 60))
+    bid = {"offer_id": offer_id, "ping_id": "p", "expires_at": expires_at.isoformat(), **said}
+    return from_plain({"offer_id": offer_id, "ping_id": "p", "bid": bid}, PingResult)
+
+
 def _leg(now: datetime, attempt_id: str, given: dict[str, Any]) -> events.LegEnded:
     """`talked` seconds were bridged; `leg` seconds, where it differs, were the whole leg."""
     rest = {name: value for name, value in given.items() if name not in ("talked", "leg")}
@@ -226,8 +253,12 @@ def _order(command: orders.Command) -> str:
             return f"record at most {max_s} s"
         case orders.HangUp():
             return "hang up"
-        case orders.Cancel():
-            return "cancel the call"
+        case orders.Ping():
+            return f"ping {', '.join(command.offer_ids)} within {command.deadline_ms} ms, round {command.round}"
+        case orders.Post(attempt_id=attempt_id):
+            return f"post {attempt_id}"
+        case orders.Simulate(offer_ids=offer_ids):
+            return f"ping {', '.join(offer_ids)} for the record"
         case _:
             assert_never(command)
 

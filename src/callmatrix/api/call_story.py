@@ -7,7 +7,7 @@ import msgspec
 from callmatrix.api.call_views import CallMoney, Moment, ToldAttempt, ToldDecision, ToldNote, ToldOffer
 from callmatrix.api.sentences import told_event, told_note
 from callmatrix.core.call import events
-from callmatrix.core.call.dialling import given_of
+from callmatrix.core.call.dialling import given_at
 from callmatrix.core.call.draft import Draft, Note, StepTrace
 from callmatrix.core.call.machine import step
 from callmatrix.core.call.value import Attempt, Call
@@ -22,6 +22,7 @@ MAX_TOLD_OFFERS: Final = 1_000
 # A routing code -> what it says of an offer; `{name}` is a compared value.
 VERDICTS: Final[dict[str, str]] = {
     "": "Taken.",
+    "wrong_channel": "Takes leads by {takes}, not by {channel}.",
     "paused": "Paused or archived.",
     "closed": "Outside its hours.",
     "tried": "Tried before on this call.",
@@ -151,9 +152,9 @@ def _note(note: Note) -> ToldNote:
 
 
 def _decision(event: events.Event, trace: StepTrace, before: Call, plan: CompiledPlan) -> ToldDecision | None:
-    if trace.decision is None or not isinstance(event, events.Looked):
+    if trace.decision is None or not isinstance(event, events.Looked | events.BidsReturned):
         return None
-    return told_decision(plan, trace.decision, given_of(Draft(before, plan, event.at), event))
+    return told_decision(plan, trace.decision, given_at(before, plan, event))
 
 
 def _offer(plan: CompiledPlan, one: Explained) -> ToldOffer:

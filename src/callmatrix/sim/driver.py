@@ -7,7 +7,9 @@ from typing import Final, assert_never, get_args
 import msgspec
 
 from callmatrix.core import hours, ledger
+from callmatrix.core.auction import PingResult
 from callmatrix.core.call import Call, events, step
+from callmatrix.core.call.bidding import interrupted
 from callmatrix.core.call.commands import (
     Awaited,
     Book,
@@ -17,14 +19,18 @@ from callmatrix.core.call.commands import (
     Enqueue,
     Fetch,
     Look,
+    Ping,
+    Post,
     Reserve,
     Settle,
 )
+from callmatrix.core.call.legs import ASK_CARRIER
 from callmatrix.core.campaign import Campaign, Number, assignment_at, choose_campaign
 from callmatrix.core.caps import Denied, Grant, Granted
-from callmatrix.core.ids import CallId, PublisherId
+from callmatrix.core.ids import AttemptId, CallId, PublisherId
 from callmatrix.core.money import Money, divide_half_even
 from callmatrix.core.plan import CompiledPlan
+from callmatrix.sim import bidders
 from callmatrix.sim.afterwards import afterwards
 from callmatrix.sim.agenda import Agenda
 from callmatrix.sim.backend import Backend, Taken
@@ -98,6 +104,7 @@ class Simulation:
         self._world = SeededWorld(seed=seed, clock=lambda: self.agenda.now)
         self._rolls = dice(seed * 3 + 1)
         self._afterwards = dice(seed * 3 + 2)
+        self._bidding = dice(seed * 3 + 4)
         self._carrier = Carrier(self.agenda, dice(seed * 3 + 3), self._webhook)
         self._lines: dict[CallId, Line] = {}
         self._open: dict[CallId, datetime] = {}
@@ -265,7 +272,7 @@ class Simulation:
         elif call.question is not None:
             line.in_flight.add(key)
             turn = _Turn(line, key, then, plan, event_of)
-            answer = await self._ask(turn, call, call.question)
+            answer = await self._ask(turn, call, call.question, resumed=True)
             if answer is not None:
                 await self._drive(turn, call, answer)
             return
@@ -359,7 +366,7 @@ class Simulation:
                 await self._backend.book_late(command.booking)
 
     def _enqueue(self, job: Enqueue) -> None:
-        if job.dedupe_key not in self._jobs:
+        if job.job == ASK_CARRIER and job.dedupe_key not in self._jobs:
             self._jobs.add(job.dedupe_key)
             self.agenda.at(job.run_at, self._ask_carrier, CallId(job.payload["call_id"]), 0)
 
@@ -414,11 +421,20 @@ class Simulation:
             world = msgspec.structs.replace(world, shut=())
         return events.Looked(at=now, draw=self._world.draw(), world=world)
 
-    async def _ask(self, turn: "_Turn", call: Call, question: Awaited) -> events.Event | None:
-        """The answer, or None where it comes later or never."""
+    async def _ask(
+        self, turn: "_Turn", call: Call, question: Awaited, *, resumed: bool = False
+    ) -> events.Event | None:
+        """The answer, or None where it comes later or never. `resumed`: whoever asked first has died."""
         match question:
             case Look():
                 return await self._look(call, turn.plan)
+            case Ping():
+                await self._ping(turn, call, question, resumed=resumed)
+                return None
+            case Post():
+                delay_ms = self._bidding.randrange(20, 3_000)
+                self.agenda.after(delay_ms, self._posted, turn, question.attempt_id, resumed)
+                return None
             case Fetch(ask=ask):
                 self._fetch(turn, call, timeout_ms=ask.timeout_ms)
                 return None
@@ -433,6 +449,39 @@ class Simulation:
                 return None
             case _:
                 assert_never(question)
+
+    async def _ping(self, turn: "_Turn", call: Call, question: Ping, *, resumed: bool) -> None:
+        """A round of pings; one whose asker died is not held again (it might be answered twice)."""
+        if resumed:
+            lost = interrupted(call.id, question)
+            await self._bid(turn, question, lost, 0)
+            return
+        results, spent_ms = bidders.round_of(call, turn.plan, question, self._bidding, self.agenda.now)
+        self.agenda.after(spent_ms, self._bid, turn, question, results, spent_ms)
+
+    async def _bid(
+        self, turn: "_Turn", question: Ping, results: tuple[PingResult, ...], spent_ms: int
+    ) -> None:
+        call = await self._backend.load(turn.line.call_id)
+        now = self.agenda.now
+        world = await self._backend.look(call, turn.plan, at=now)
+        returned = events.BidsReturned(
+            at=now,
+            draw=self._world.draw(),
+            world=world,
+            round=question.round,
+            results=results,
+            spent_ms=spent_ms,
+        )
+        await self._drive(turn, call, returned)
+
+    async def _posted(self, turn: "_Turn", attempt_id: AttemptId, resumed: bool) -> None:
+        call = await self._backend.load(turn.line.call_id)
+        now = self.agenda.now
+        answer = bidders.post_answer(attempt_id, self._bidding, now)
+        if resumed:
+            answer = events.PostAnswered(at=now, attempt_id=attempt_id, code="interrupted")
+        await self._drive(turn, call, answer)
 
     def _fetch(self, turn: "_Turn", call: Call, *, timeout_ms: int) -> None:
         if self._happens(self._faults.never):

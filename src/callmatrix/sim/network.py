@@ -8,6 +8,7 @@ import msgspec
 from callmatrix.core.campaign import (
     Account,
     Assignment,
+    AuctionTerms,
     Buyer,
     Campaign,
     CampaignShare,
@@ -28,6 +29,7 @@ from callmatrix.core.campaign import (
     Recording,
     RoutingPlan,
     Screening,
+    StaticAbove,
 )
 from callmatrix.core.caps import Limits
 from callmatrix.core.ids import AccountId, BuyerId, CampaignId, ConnectionId, NumberId, OfferId, PublisherId
@@ -58,6 +60,7 @@ AUTO_CHALLENGER: Final = CampaignId("cmp_auto_challenger")
 LEGAL: Final = CampaignId("cmp_injury")
 AUTO_STATES: Final = ("AZ", "GA", "IL", "NC", "OH", "PA", "TN", "TX")
 LOOKUP_URL: Final = "https://crm.example.com/callers"
+BIDDERS_URL: Final = "https://bids.example.com"
 
 
 class Network(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,14 +82,16 @@ def network(
     starts_at: datetime,
     public_base_url: str = "https://calls.example.com",
     lookup_url: str | None = LOOKUP_URL,
+    bidders_url: str = BIDDERS_URL,
 ) -> Network:
-    """The network, its numbers assigned from `starts_at` on. Without `lookup_url` no flow asks a service."""
+    """The network, its numbers assigned from `starts_at` on. Without `lookup_url` no flow asks a service;
+    `bidders_url` is where its bidders answer."""
     return Network(
         account=_account(),
         connections=(_connection(public_base_url),),
         buyers=parties.buyers(),
         publishers=parties.publishers(),
-        offers=offers.all_offers(),
+        offers=offers.all_offers(bidders_url),
         flows=(flows.plumbing(), flows.medicare(), flows.auto(), flows.legal(lookup_url)),
         campaigns=(_plumbing(), _medicare(), _auto(), _auto_challenger(), _legal()),
         numbers=_numbers(starts_at),
@@ -166,11 +171,14 @@ def _plumbing() -> Campaign:
                     price=FixedPrice(amount=usd("29.50"), after_s=60),
                     limits=Limits(caps=(units("connect", "day", 45),)),
                 ),
+                Entry(offer_id=OfferId("off_redwood_bids")),
+                Entry(offer_id=OfferId("off_southland_trial")),
                 Entry(offer_id=OfferId("off_pacific_jobs"), priority=2),
             ),
             max_attempts=4,
             max_wait_s=90,
         ),
+        auction=AuctionTerms(reserve=usd("10")),
         publishers=(
             PublisherInCampaign(
                 publisher_id=BLUEBIRD,
@@ -298,11 +306,16 @@ def _auto_challenger() -> Campaign:
                 Entry(offer_id=OfferId("off_keystone_quotes")),
                 Entry(offer_id=OfferId("off_heartland_agents")),
                 Entry(offer_id=OfferId("off_desert_bids")),
+                Entry(offer_id=OfferId("off_keystone_bids")),
+                Entry(offer_id=OfferId("off_lone_star_bids")),
                 Entry(offer_id=OfferId("off_desert_overflow"), priority=2),
             ),
             max_attempts=3,
         ),
         terms=PublisherTerms(payout=SharePayout(share_bps=4_500)),
+        auction=AuctionTerms(
+            deadline_ms=1_500, share_source=True, static_fallback=StaticAbove(amount=usd("9"))
+        ),
         fallback=FallbackMessage(text="All our partners are busy. Please call again in a few minutes."),
         max_call_s=2_400,
     )

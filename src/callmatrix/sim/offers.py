@@ -2,7 +2,17 @@
 
 from typing import Final
 
-from callmatrix.core.campaign import Acceptance, Offer, PhoneDestination, SipDestination
+from callmatrix.core.campaign import (
+    Acceptance,
+    Adjustment,
+    Bidder,
+    NativeFormat,
+    Offer,
+    PhoneDestination,
+    RingbaFormat,
+    RuledAdjustment,
+    SipDestination,
+)
 from callmatrix.core.caps import Limits
 from callmatrix.core.hours import HolidayRule, Hours, Span
 from callmatrix.core.ids import BuyerId, OfferId
@@ -192,7 +202,7 @@ def medicare() -> tuple[Offer, ...]:
 
 
 def auto() -> tuple[Offer, ...]:
-    """Auto insurers in eight states, among them one who answers only by live bids."""
+    """Auto insurers in eight states."""
     insured = Leaf(subject="field", name="insured", operator="equal", values=("yes",))
     return (
         Offer(
@@ -250,6 +260,12 @@ def auto() -> tuple[Offer, ...]:
             price=FixedPrice(amount=usd("7.50"), after_s=45),
             time_zone=PHOENIX,
         ),
+    )
+
+
+def bidding(url: str) -> tuple[Offer, ...]:
+    """Offers priced by live bids, in every way of being asked; `url` is where the bidders answer."""
+    return (
         Offer(
             id=OfferId("off_desert_bids"),
             buyer_id=BuyerId("buy_desert_quotes"),
@@ -257,6 +273,72 @@ def auto() -> tuple[Offer, ...]:
             destination=PhoneDestination(number="+16025550135"),
             price=BidPrice(floor=usd("8"), after_s=60),
             time_zone=PHOENIX,
+            bidder=Bidder(
+                format=NativeFormat(), ping_url=f"{url}/desert/ping", post_url=f"{url}/desert/post"
+            ),
+        ),
+        Offer(
+            id=OfferId("off_keystone_bids"),
+            buyer_id=BuyerId("buy_keystone_direct"),
+            name="Live bids, East",
+            destination=PhoneDestination(number="+12155550136"),
+            price=BidPrice(after_s=60),
+            rule=Leaf(subject="caller_state", operator="in", values=("PA", "NC", "GA", "OH", "TN")),
+            time_zone=NEW_YORK,
+            limits=Limits(caps=(units("conversion", "day", 60),)),
+            bidder=Bidder(
+                format=RingbaFormat(expose_caller_id=False),
+                ping_url=f"{url}/keystone/rtb.json",
+                timeout_ms=900,
+                adjustment=Adjustment(share_bps=9_000),
+            ),
+        ),
+        Offer(
+            id=OfferId("off_lone_star_bids"),
+            buyer_id=BuyerId("buy_lone_star_auto"),
+            name="Live bids, accepted before the dial",
+            destination=PhoneDestination(number="+12145550137"),
+            price=BidPrice(floor=usd("5"), after_s=45),
+            time_zone=CHICAGO,
+            limits=Limits(concurrency=4),
+            bidder=Bidder(
+                format=NativeFormat(),
+                ping_url=f"{url}/lone-star/ping",
+                post_url=f"{url}/lone-star/post",
+                post_timing="before_dial",
+                destination="offer",
+            ),
+        ),
+        Offer(
+            id=OfferId("off_redwood_bids"),
+            buyer_id=BuyerId("buy_redwood_rooter"),
+            name="Live bids, large jobs",
+            destination=PhoneDestination(number="+19165550138"),
+            price=BidPrice(floor=usd("12"), after_s=90),
+            time_zone=LOS_ANGELES,
+            acceptance=Acceptance(prompt="A large job in California. Press 1 to take it."),
+            bidder=Bidder(
+                format=NativeFormat(),
+                ping_url=f"{url}/redwood/ping",
+                post_url=f"{url}/redwood/post",
+                post_timing="accept",
+                timeout_ms=1_200,
+                ruled=(
+                    RuledAdjustment(
+                        rule=Leaf(subject="field", name="service", operator="equal", values=("emergency",)),
+                        adjustment=Adjustment(amount=usd("2")),
+                    ),
+                ),
+            ),
+        ),
+        Offer(
+            id=OfferId("off_southland_trial"),
+            buyer_id=BuyerId("buy_southland_leak"),
+            name="Live bids, on trial",
+            destination=PhoneDestination(number="+12135550139"),
+            price=BidPrice(after_s=60),
+            time_zone=LOS_ANGELES,
+            bidder=Bidder(format=NativeFormat(), ping_url=f"{url}/southland/ping", mode="simulate"),
         ),
     )
 
@@ -303,6 +385,6 @@ def legal() -> tuple[Offer, ...]:
     )
 
 
-def all_offers() -> tuple[Offer, ...]:
+def all_offers(bidders_url: str) -> tuple[Offer, ...]:
     """Every offer of the network."""
-    return plumbing() + medicare() + auto() + legal()
+    return plumbing() + medicare() + auto() + bidding(bidders_url) + legal()

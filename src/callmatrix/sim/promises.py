@@ -8,11 +8,11 @@ import msgspec
 from callmatrix.core import ledger
 from callmatrix.core.call import Call, step
 from callmatrix.core.call.commands import Book
-from callmatrix.core.call.dialling import given_of
-from callmatrix.core.call.draft import Draft
-from callmatrix.core.call.events import Looked
+from callmatrix.core.call.dialling import given_at
+from callmatrix.core.call.events import BidsReturned, CapFull, Looked, Reserved
 from callmatrix.core.ids import CampaignId, OfferId
 from callmatrix.core.ledger import CallTotals
+from callmatrix.core.money import Money
 from callmatrix.core.plan import CompiledPlan, PlanDocument, compile_plan
 from callmatrix.core.routing import Given, Shut, decide
 from callmatrix.sim.backend import CallRow, RawRows
@@ -30,6 +30,7 @@ from callmatrix.sim.recount import (
     over_limits,
     overdrawn,
 )
+from callmatrix.store.promises.prices import with_higher_bid
 
 PROMISES: Final = (
     "no_cap_is_exceeded",
@@ -45,6 +46,8 @@ PROMISES: Final = (
     "closed_offers_are_never_dialled",
     "nothing_is_dialled_unreserved",
     "a_higher_price_never_loses",
+    "auctions_charge_the_clearing_price",
+    "no_auction_outlasts_its_deadline",
     "payout_needs_a_publisher",
     "funds_are_never_overdrawn",
     "test_calls_touch_nothing",
@@ -89,6 +92,8 @@ def check(evidence: Evidence) -> dict[str, str]:
         "closed_offers_are_never_dialled": _closed_dialled(held, in_force),
         "nothing_is_dialled_unreserved": _dialled_unreserved(rows),
         "a_higher_price_never_loses": replayed.get("price"),
+        "auctions_charge_the_clearing_price": _wrongly_charged(rows),
+        "no_auction_outlasts_its_deadline": _outlasted(rows, evidence.plan_of),
         "payout_needs_a_publisher": _paid_nobody(rows),
         "funds_are_never_overdrawn": overdrawn(held, rows.transactions, in_force),
         "test_calls_touch_nothing": _test_calls(rows),
@@ -171,6 +176,42 @@ def _dialled_unreserved(rows: RawRows) -> str | None:
     return None
 
 
+def _wrongly_charged(rows: RawRows) -> str | None:
+    """A call that a bid won, first charged at anything but that bid as its bidder made it."""
+    transactions = by_call(rows.transactions)
+    for row in rows.calls:
+        billed = next((one for one in row.call.attempts if one.id == row.call.billed_attempt), None)
+        if billed is None or billed.won is None:
+            continue
+        made = {
+            result.bid.amount
+            for event in row.events
+            if isinstance(event, BidsReturned)
+            for result in event.results
+            if result.bid is not None and result.offer_id == billed.offer_id
+        }
+        for one in transactions.get(row.call.id, ()):
+            charged = {posting.amount for posting in one.postings if posting.account == "buyer"}
+            if one.kind == "charge" and one.rating_revision == 1 and not charged <= made:
+                return f"{one.key} charged {charged}, the bids were {made}"
+    return None
+
+
+def _outlasted(rows: RawRows, plan_of: PlanOf) -> str | None:
+    """Rounds of pings before one dial that took longer than the campaign's auctions may."""
+    for row in rows.calls:
+        plan = plan_of(row.call.campaign_id, row.call.plan_version)
+        spent_ms = 0
+        for event in row.events:
+            if isinstance(event, BidsReturned):
+                spent_ms += event.spent_ms
+                if spent_ms > plan.campaign.auction.deadline_ms:
+                    return f"{row.call.id}: {spent_ms} ms"
+            elif isinstance(event, Reserved | CapFull):
+                spent_ms = 0
+    return None
+
+
 def _paid_nobody(rows: RawRows) -> str | None:
     """A payout to anybody but the call's own publisher."""
     publishers = {row.call.id: row.call.publisher_id for row in rows.calls}
@@ -221,7 +262,7 @@ def _fold(row: CallRow, plan: CompiledPlan, raised: "_Raised") -> tuple[Call, li
     call = fresh(row.call)
     keys: list[str] = []
     for event in row.events:
-        if isinstance(event, Looked):
+        if isinstance(event, Looked | BidsReturned):
             raised.look(call, event, plan)
         taken = step(call, event, plan)
         call = taken.call
@@ -238,18 +279,19 @@ class _Raised:
         self._plans: dict[tuple[CampaignId, int, OfferId], CompiledPlan] = {}
         self._seen = 0
 
-    def look(self, call: Call, event: Looked, plan: CompiledPlan) -> None:
+    def look(self, call: Call, event: Looked | BidsReturned, plan: CompiledPlan) -> None:
         if plan.campaign.plan.strategy != "auction" or call.question is None:
             return
         self._seen += 1
         if self._seen % RAISED_EVERY:
             return
-        given = given_of(Draft(call, plan, event.at), event)
+        given = given_at(call, plan, event)
         chosen = decide(plan, given).chosen
         if chosen is None:
             return
         raised = self._raise(plan, chosen.offer_id)
-        dearer = decide(raised, _translated(given, plan, raised)).chosen
+        more = with_higher_bid(given, chosen.offer_id, by=Money(1))
+        dearer = decide(raised, _translated(more, plan, raised)).chosen
         if dearer is None or dearer.offer_id != chosen.offer_id:
             self.lost = (
                 f"{call.id}: {chosen.offer_id} lost to {dearer and dearer.offer_id} with a higher price"

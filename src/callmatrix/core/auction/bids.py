@@ -117,6 +117,23 @@ class PostRefused(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     retry: bool = False
 
 
+def outcome(
+    answer: Offered | NoBid,
+    *,
+    offer: Offer,
+    price: Price,
+    currency: str,
+    ping_id: str,
+    facts: Facts,
+    at: datetime,
+) -> Bid | NoBid:
+    """What an answer comes to: a bid that may compete, or why there is none."""
+    if isinstance(answer, NoBid):
+        return answer
+    refused = judge(answer, offer=offer, price=price, currency=currency, at=at)
+    return refused or bid_of(answer, offer=offer, ping_id=ping_id, facts=facts, at=at)
+
+
 def judge(offered: Offered, *, offer: Offer, price: Price, currency: str, at: datetime) -> NoBid | None:
     """Why this bid may not be used at all; None where it may. Floors and reserves are the ranking's."""
     bidder = offer.bidder

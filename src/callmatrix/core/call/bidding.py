@@ -9,7 +9,7 @@ from callmatrix.core.call.events import BidsReturned
 from callmatrix.core.call.facts import geo_of
 from callmatrix.core.call.value import Attempt, Call
 from callmatrix.core.campaign import MIN_TIMEOUT_MS
-from callmatrix.core.ids import OfferId
+from callmatrix.core.ids import CallId, OfferId
 from callmatrix.core.plan import CompiledPlan
 from callmatrix.core.routing import Asked
 
@@ -81,6 +81,19 @@ def _asked(result: PingResult, before: Asked | None) -> Asked:
         times=1 if before is None else before.times + 1,
         code=result.code,
         detail=result.detail,
+    )
+
+
+def ping_id(lead_id: str, round_number: int, offer_id: OfferId) -> str:
+    """The id of a ping: derived, so that a repeated step names the same one."""
+    return f"{lead_id}-{round_number}-{offer_id}"
+
+
+def interrupted(call_id: CallId, question: Ping) -> tuple[PingResult, ...]:
+    """The results of a round whose asker died: it is not held again, since bidders may have answered."""
+    return tuple(
+        PingResult(offer_id=offer_id, ping_id=ping_id(call_id, question.round, offer_id), code="interrupted")
+        for offer_id in question.offer_ids
     )
 
 

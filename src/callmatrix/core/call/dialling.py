@@ -8,7 +8,7 @@ from callmatrix.core.call.commands import Connect, HangUp, Look, Record, Reject,
 from callmatrix.core.call.consent import must_prompt
 from callmatrix.core.call.draft import Draft
 from callmatrix.core.call.facts import facts_of, geo_of
-from callmatrix.core.call.value import Attempt
+from callmatrix.core.call.value import Attempt, Call
 from callmatrix.core.campaign import (
     MIN_TIME_LIMIT_S,
     Destination,
@@ -23,6 +23,7 @@ from callmatrix.core.campaign import (
 from callmatrix.core.caps import Claim
 from callmatrix.core.flow import Say
 from callmatrix.core.ids import attempt_id
+from callmatrix.core.plan import CompiledPlan
 from callmatrix.core.routing import Chosen, Given, decide
 
 # A leg can outlive its time limit by the carrier's slowness to say so (rule 14).
@@ -62,7 +63,7 @@ def _look(draft: Draft) -> None:
 def choose(draft: Draft, event: events.Looked | events.BidsReturned) -> None:
     """Decide among the offers by what the world is like; ask for bids, reserve the chosen one, or fall
     back."""
-    decision = decide(draft.plan, given_of(draft, event))
+    decision = decide(draft.plan, _given(draft, event))
     draft.decision = decision.trace
     bidding.simulate(draft, decision.simulate)
     if decision.ask:
@@ -75,7 +76,15 @@ def choose(draft: Draft, event: events.Looked | events.BidsReturned) -> None:
     claim_offer(draft, decision.chosen)
 
 
-def given_of(draft: Draft, event: events.Looked | events.BidsReturned) -> Given:
+def given_at(call: Call, plan: CompiledPlan, event: events.Looked | events.BidsReturned) -> Given:
+    """What the decision of this event knew; `call` is as it was before the event."""
+    draft = Draft(call, plan, event.at)
+    if isinstance(event, events.BidsReturned):
+        bidding.take(draft, event)
+    return _given(draft, event)
+
+
+def _given(draft: Draft, event: events.Looked | events.BidsReturned) -> Given:
     """What the decision may know: the call's facts, the world, and what was tried."""
     call, plan = draft.call, draft.plan
     return Given(

@@ -197,12 +197,13 @@ def _rate_revenue(given: RatingInput) -> _Verdict:
 
 
 def _settled_bid(given: RatingInput) -> tuple[Money | None, dict[str, str]]:
-    """A postback's amount replaces the bid, whose price it reports; any other price is agreed already."""
+    """The bid that won is what is owed; a postback's amount counts only where a price is by bid and none
+    was made."""
     said = given.disposition.amount if given.disposition is not None else None
     if given.converts_on == "duration" or said is None:
         return given.bid, {}
-    if isinstance(given.price, BidPrice) and ZERO <= said <= MAX_PRICE:
-        return said, {"bid": str(given.bid or "none"), "amount_from_disposition": str(said)}
+    if isinstance(given.price, BidPrice) and given.bid is None and ZERO <= said <= MAX_PRICE:
+        return said, {"bid": "none", "amount_from_disposition": str(said)}
     return given.bid, {"amount_ignored": str(said)}
 
 

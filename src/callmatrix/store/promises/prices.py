@@ -5,9 +5,8 @@ from typing import Final, assert_never
 import msgspec
 
 from callmatrix.core.call.commands import Command, Reserve
-from callmatrix.core.call.dialling import given_of
-from callmatrix.core.call.draft import Draft
-from callmatrix.core.call.events import Looked
+from callmatrix.core.call.dialling import given_at
+from callmatrix.core.call.events import BidsReturned, Looked
 from callmatrix.core.call.value import Call
 from callmatrix.core.ids import CampaignId, OfferId
 from callmatrix.core.money import Money
@@ -30,7 +29,9 @@ class Raising:
         self._seen = 0
         self._plans: dict[tuple[CampaignId, int, OfferId], CompiledPlan] = {}
 
-    def lost(self, call: Call, event: Looked, commands: tuple[Command, ...], plan: CompiledPlan) -> str:
+    def lost(
+        self, call: Call, event: Looked | BidsReturned, commands: tuple[Command, ...], plan: CompiledPlan
+    ) -> str:
         """Who won instead when the offer that was reserved asked for more; empty where it won again.
 
         `call` is the call before the event, `commands` what was ordered after it.
@@ -44,9 +45,8 @@ class Raising:
         if self._seen % RAISED_EVERY != 1:
             return ""
         raised = self._raised(plan, won)
-        chosen = decide(
-            raised, _translated(given_of(Draft(call, plan, event.at), event), plan, raised)
-        ).chosen
+        given = with_higher_bid(given_at(call, plan, event), won, by=_LEAST)
+        chosen = decide(raised, _translated(given, plan, raised)).chosen
         if chosen is not None and chosen.offer_id == won:
             return ""
         return f"{won} lost to {chosen and chosen.offer_id} when its price was higher"
@@ -59,6 +59,17 @@ class Raising:
                 self._plans.clear()
             found = self._plans[key] = _with_price(plan, offer_id, _dearer(plan.price_of(offer_id)))
         return found
+
+
+def with_higher_bid(given: Given, offer_id: OfferId, *, by: Money) -> Given:
+    """The same world in which one offer's bids are higher."""
+    bids = tuple(
+        msgspec.structs.replace(bid, amount=bid.amount + by, rank_by=bid.ranked + by)
+        if bid.offer_id == offer_id
+        else bid
+        for bid in given.bids
+    )
+    return msgspec.structs.replace(given, bids=bids)
 
 
 def _with_price(plan: CompiledPlan, offer_id: OfferId, price: Price) -> CompiledPlan:

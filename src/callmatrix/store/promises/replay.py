@@ -7,7 +7,7 @@ import msgspec
 
 from callmatrix.core.call.commands import Command
 from callmatrix.core.call.draft import StepTrace
-from callmatrix.core.call.events import Event, Looked
+from callmatrix.core.call.events import BidsReturned, Event, Looked
 from callmatrix.core.call.machine import step
 from callmatrix.core.call.value import Call
 from callmatrix.core.documents import decode, encode_text
@@ -78,7 +78,7 @@ def _judged(
     )
     for row in events:
         event: Event = decode(row["document"], Event)  # type: ignore[arg-type]
-        if isinstance(event, Looked):
+        if isinstance(event, Looked | BidsReturned):
             lost = raising.lost(call, event, decode(row["commands"], tuple[Command, ...]), plan)
             if lost:
                 yield PRICES, lost
