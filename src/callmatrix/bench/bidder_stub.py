@@ -1,0 +1,148 @@
+"""Bidders for benchmarks: a process of its own that answers pings as their path asks, and says when it did.
+
+`/bid/57300` answers with a bid after 57,300 µs, `/never` never, `/error` with status 500, `/malformed` with
+what is no JSON, `/empty` with 204. A body's `sent_us` is the monotonic clock at the answer's sending, so that
+the grain of this process's timers is nobody's delay.
+"""
+
+import asyncio
+import socket
+import ssl
+import sys
+import tempfile
+from collections.abc import Callable
+from typing import Final, cast
+
+import msgspec
+import uvloop
+
+from callmatrix.bench.certificate import Certificate
+from callmatrix.world import monotonic_s
+
+MAX_PORT_TRIES: Final = 50
+_BODY: Final = (
+    '{{"bid_id":"b-0123456789","amount":"23.50","currency":"USD","expires_in_s":30,'
+    '"destination":"+13125550143","min_s":90,"reference":"{filler}","sent_us":{sent_us:016d}}}'
+)
+_HEAD: Final = (
+    "HTTP/1.1 {status}\r\ndate: Mon, 02 Mar 2026 16:20:00 GMT\r\nserver: bidder\r\n"
+    "content-type: application/json\r\ncache-control: no-store\r\nx-request-id: 0123456789abcdef\r\n"
+    "x-frame-options: DENY\r\nvary: accept\r\ncontent-length: {length}\r\n\r\n"
+)
+_EMPTY: Final = b"HTTP/1.1 204 No Content\r\ndate: Mon, 02 Mar 2026 16:20:00 GMT\r\nserver: bidder\r\n\r\n"
+
+
+class Orders(msgspec.Struct, frozen=True, kw_only=True):
+    """What the stub is started with: its addresses, and the certificate for its TLS port."""
+
+    addresses: tuple[str, ...]
+    certificate: Certificate
+
+
+class Ports(msgspec.Struct, frozen=True, kw_only=True):
+    """Where it listens, on each address."""
+
+    plain: int
+    tls: int
+
+
+def _whole(status: str, body: str) -> bytes:
+    return (_HEAD.format(status=status, length=len(body)) + body).encode()
+
+
+def _bid() -> bytes:
+    return _whole("200 OK", _BODY.format(filler="r" * 12, sent_us=int(monotonic_s() * 1e6)))
+
+
+_FIXED: Final[dict[bytes, bytes]] = {
+    b"error": _whole("500 Internal Server Error", '{"error":"of the bidder\'s own"}'),
+    b"malformed": _whole("200 OK", '{"bid_id":"b-0123456789","amount":'),
+    b"empty": _EMPTY,
+}
+
+
+class Bidder(asyncio.Protocol):
+    """One connection of a pinger: one request at a time, whole."""
+
+    def __init__(self) -> None:
+        self._transport: asyncio.Transport | None = None
+        self._read = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A pinger has come."""
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's are none by class
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The pinger has gone."""
+        self._transport = None
+
+    def data_received(self, data: bytes) -> None:
+        """A request, or part of one."""
+        read = self._read + data if self._read else data
+        end = read.find(b"\r\n\r\n")
+        if end < 0 or len(read) < end + 4 + _length(read):
+            self._read = read
+            return
+        self._read = b""
+        _, kind, *more = read[: read.index(b" ", 6)].split(b"/")
+        if kind == b"bid":
+            delay_us = int(more[0])
+            if delay_us:
+                asyncio.get_running_loop().call_later(delay_us / 1e6, self._send, _bid)
+            else:
+                self._send(_bid)
+        elif kind != b"never":
+            self._send(lambda: _FIXED[kind])
+
+    def _send(self, answer: Callable[[], bytes]) -> None:
+        if self._transport is not None:
+            self._transport.write(answer())
+
+
+def _length(read: bytes) -> int:
+    """The body's, by a header of any spelling; 0 without."""
+    start = read.find(b"ontent-")
+    while start >= 0:
+        name, _, value = read[start : read.index(b"\r\n", start)].partition(b":")
+        if name.lower() == b"ontent-length":
+            return int(value)
+        start = read.find(b"ontent-", start + 1)
+    return 0
+
+
+def _listening(addresses: tuple[str, ...]) -> list[socket.socket]:
+    """Sockets on one port of all addresses."""
+    for _ in range(MAX_PORT_TRIES):
+        first = socket.create_server((addresses[0], 0), backlog=1024)
+        port = first.getsockname()[1]
+        opened = [first]
+        try:
+            opened += [socket.create_server((each, port), backlog=1024) for each in addresses[1:]]
+        except OSError:
+            for one in opened:
+                one.close()
+        else:
+            return opened
+    raise OSError("no port is free on all addresses")
+
+
+async def serve(orders: Orders) -> None:
+    """Answer until the end of the standard input; the ports go to the standard output."""
+    loop = asyncio.get_running_loop()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:
+        file.write(orders.certificate.chain + orders.certificate.key)
+        file.flush()
+        context.load_cert_chain(file.name)
+    plain, sealed = _listening(orders.addresses), _listening(orders.addresses)
+    for one in plain:
+        await loop.create_server(Bidder, sock=one)
+    for one in sealed:
+        await loop.create_server(Bidder, sock=one, ssl=context)
+    ports = Ports(plain=plain[0].getsockname()[1], tls=sealed[0].getsockname()[1])
+    print(msgspec.json.encode(ports).decode(), flush=True)
+    await loop.run_in_executor(None, sys.stdin.buffer.read)
+
+
+if __name__ == "__main__":
+    uvloop.run(serve(msgspec.json.decode(sys.stdin.buffer.readline(), type=Orders)))
