@@ -127,7 +127,7 @@ async def test_a_secret_is_sealed_and_told_by_name_only(db: Database) -> None:
         await seals.set_secrets(tx, ACCOUNT, make.CONNECTION, {"api": ""}, key=KEY, by=BY)
         opened = await seals.open_secrets(tx, ACCOUNT, [make.CONNECTION], key=KEY)
         assert opened == {make.CONNECTION: {"signing": "hunter2"}}
-        (row,) = await tx.fetch("select sealed from connection_secret")
+        (row,) = await tx.fetch("select sealed from secret")
         told = repr(await audit.acts(tx, ACCOUNT)) + repr(
             await catalog.get_many(tx, ACCOUNT, make.Connection)
         )

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from typing import Final, Literal
@@ -13,7 +13,7 @@ from callmatrix.core import hours
 from callmatrix.core.campaign import Account, Campaign, Connection, Number, Publisher
 from callmatrix.core.documents import from_plain
 from callmatrix.core.errors import Refused
-from callmatrix.core.ids import AccountId, CampaignId, ConnectionId, NumberId, PublisherId
+from callmatrix.core.ids import AccountId, CampaignId, ConnectionId, NumberId, OfferId, PublisherId
 from callmatrix.core.plan import CompiledPlan, PlanDocument
 from callmatrix.dialects.carriers.dialect import Dialect, Secrets, capability_problems, dialect_of
 from callmatrix.live.blocklist import BlockList
@@ -28,6 +28,7 @@ POLL_S: Final = 1.0
 """How long a change may go unnoticed where its notice was lost."""
 MAX_COMPILED_AT_ONCE: Final = 100
 """Plans of more entries are compiled in the background; the one before serves until they are ready."""
+_NO_SECRETS: Final[Mapping[str, str]] = {}
 _KINDS: Final[tuple[Kind, ...]] = ("account", "publisher", "connection", "campaign", "number")
 
 CampaignStatus = Literal["draft", "live", "paused", "archived"]
@@ -50,6 +51,7 @@ class _Loaded(msgspec.Struct, frozen=True, kw_only=True):
     version: int
     changed: tuple[Changed, ...]
     secrets: dict[ConnectionId, dict[str, str] | seals.SealBroken]
+    bidder_secrets: dict[OfferId, dict[str, str] | seals.SealBroken]
     blocks: tuple[Block, ...]
     plans: tuple[tuple[CampaignId, int], ...]
 
@@ -65,6 +67,7 @@ class _Standing:
         self.connections: dict[ConnectionId, Wired] = {}
         self.campaigns: dict[CampaignId, Campaign] = {}
         self.publishers: dict[PublisherId, Publisher] = {}
+        self.bidder_secrets: dict[OfferId, dict[str, str]] = {}
         self.blocks = BlockList()
         self.wanted: dict[CampaignId, int] = {}
         self.plans: dict[CampaignId, CompiledPlan] = {}
@@ -122,6 +125,11 @@ class Catalog:
         """A connection in use, with its secrets; None also while its signing secret is missing."""
         account_id = self._owners.get(connection_id)
         return None if account_id is None else self._accounts[account_id].connections.get(connection_id)
+
+    def bidder_secrets(self, account_id: AccountId, offer_id: OfferId) -> Mapping[str, str]:
+        """The opened secrets of an offer's bidder by name; none where none is kept, or one is broken."""
+        standing = self._accounts.get(account_id)
+        return _NO_SECRETS if standing is None else standing.bidder_secrets.get(offer_id, _NO_SECRETS)
 
     def number(self, connection_id: ConnectionId, e164: str) -> Number | None:
         """The tracked number that a carrier says was dialed."""
@@ -276,6 +284,7 @@ class Catalog:
                 version=version,
                 changed=changed,
                 secrets=await seals.open_secrets(tx, account_id, connections, key=self._secret_key),
+                bidder_secrets=await seals.open_changed(tx, account_id, after=after, key=self._secret_key),
                 blocks=await blocks.load(tx, account_id, after=after),
                 plans=await plans.versions_since(tx, account_id, after=after),
             )
@@ -298,6 +307,8 @@ class Catalog:
                     self._apply_connection(account_id, standing, connection, loaded.secrets[connection.id])
                 case _:
                     raise AssertionError(one.kind)
+        for offer_id, secrets in loaded.bidder_secrets.items():
+            _apply_bidder(standing, offer_id, secrets)
         for block in loaded.blocks:
             standing.blocks.put(block)
         for campaign_id, version in loaded.plans:
@@ -380,6 +391,15 @@ async def check_capabilities(tx: Transaction, account_id: AccountId, document: C
         if problems:
             detail = f"{plan.campaign.name} has numbers at {connection.name}, which cannot do all it needs"
             raise Refused("invalid", detail, problems)
+
+
+def _apply_bidder(standing: _Standing, offer_id: OfferId, secrets: dict[str, str] | seals.SealBroken) -> None:
+    standing.troubles.pop(offer_id, None)
+    standing.bidder_secrets.pop(offer_id, None)
+    if isinstance(secrets, seals.SealBroken):
+        _report(standing, offer_id, str(secrets))
+    elif secrets:
+        standing.bidder_secrets[offer_id] = secrets
 
 
 def _stale(standing: _Standing) -> list[CampaignId]:
