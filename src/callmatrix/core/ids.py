@@ -13,6 +13,9 @@ FlowId = NewType("FlowId", str)
 ConnectionId = NewType("ConnectionId", str)
 CallId = NewType("CallId", str)
 AttemptId = NewType("AttemptId", str)
+LeadId = NewType("LeadId", str)
+EndpointId = NewType("EndpointId", str)
+BidId = NewType("BidId", str)
 
 PREFIXES: Final[dict[str, str]] = {
     "account": "acc",
@@ -26,6 +29,9 @@ PREFIXES: Final[dict[str, str]] = {
     "connection": "con",
     "call": "call",
     "attempt": "att",
+    "lead": "lead",
+    "endpoint": "rtb",
+    "bid": "bid",
 }
 
 

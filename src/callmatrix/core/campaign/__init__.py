@@ -93,3 +93,4 @@ from callmatrix.core.campaign.endpoints import Endpoint as Endpoint
 from callmatrix.core.campaign.endpoints import RequestLimits as RequestLimits
 from callmatrix.core.campaign.endpoints import endpoint_problems as endpoint_problems
 from callmatrix.core.campaign.endpoints import may_come_from as may_come_from
+from callmatrix.core.campaign.forms import FormTerms as FormTerms

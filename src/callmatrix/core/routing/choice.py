@@ -54,7 +54,7 @@ def decide(plan: Routable, given: Given) -> Decision:
     twice = duplicates.judge(index, given)
     bidding = stand(index, given)
     sieve = _filtered(index, given, twice=twice, bidding=bidding)
-    competing, same_buyer = _competing(sieve.left, twice)
+    competing, same_buyer = _competing(index, given, sieve.left, twice)
     tier = _best_tier(index, competing)
     places: list[Place] = []
     current = asked = 0
@@ -95,12 +95,16 @@ def _simulated(index: Index, given: Given, *, sieve: "_Sieve", tier: Tier | None
 
 def paying_terms(index: Index, given: Given) -> PublisherTerms | None:
     """What the call's publisher earns; None where nobody does."""
-    return index.terms_for(given.facts.publisher_id) if given.pays_publisher else None
+    if not given.pays_publisher:
+        return None
+    return given.sold_terms or index.terms_for(given.facts.publisher_id)
 
 
 def _filtered(index: Index, given: Given, *, twice: Duplicates, bidding: Bidding) -> _Sieve:
     """Every filter of `RefusalCode`, in that order."""
     live = {shut.code: int(shut.mask, 16) for shut in given.looked.shut}
+    # Among what fills the caps of a held offer is what is held for this very call.
+    full = index.every & ~_held(index, given)
     sieve = _Sieve(index.every)
     sieve.remove("wrong_channel", index.without(given.channel))
     sieve.remove("paused", live.get("paused", 0))
@@ -113,10 +117,10 @@ def _filtered(index: Index, given: Given, *, twice: Duplicates, bidding: Bidding
     sieve.remove("rule_failed", index.every & ~index.conditions.passing(given.facts))
     sieve.remove("field_missing", _missing(index, given))
     sieve.remove("duplicate", twice.refused | live.get("duplicate", 0))
-    sieve.remove("cap_full", live.get("cap_full", 0))
-    sieve.remove("concurrency_full", live.get("concurrency_full", 0))
-    sieve.remove("spacing", live.get("spacing", 0))
-    sieve.remove("no_funds", live.get("no_funds", 0))
+    sieve.remove("cap_full", live.get("cap_full", 0) & full)
+    sieve.remove("concurrency_full", live.get("concurrency_full", 0) & full)
+    sieve.remove("spacing", live.get("spacing", 0) & full)
+    sieve.remove("no_funds", live.get("no_funds", 0) & full)
     sieve.remove("blocked", live.get("blocked", 0))
     sieve.remove("below_margin", _too_dear(index, given, twice=twice, bids=bidding.usable))
     for code, mask in bidding.refused:
@@ -171,8 +175,16 @@ def margin_values(index: Index, given: Given, position: int) -> dict[str, str]:
     return refusal or {}
 
 
-def _competing(left: int, twice: Duplicates) -> tuple[int, bool]:
-    """Who may compete: the eligible offers, or those of the buyer to whom the caller is returned."""
+def _held(index: Index, given: Given) -> int:
+    return 0 if given.held is None else index.mask((given.held,))
+
+
+def _competing(index: Index, given: Given, left: int, twice: Duplicates) -> tuple[int, bool]:
+    """Who may compete: the eligible offers, or those of the buyer to whom the caller is returned, or the one
+    for which capacity is held."""
+    held = left & _held(index, given)
+    if held:
+        return held, False
     for mask in twice.same_buyer:
         if left & mask:
             return left & mask, True

@@ -85,7 +85,7 @@ def latest(given: Given) -> list[PastCall]:
 
 
 def _payout_rule(index: Index, given: Given) -> DuplicateRule | None:
-    terms = index.terms_for(given.facts.publisher_id)
+    terms = given.sold_terms or index.terms_for(given.facts.publisher_id)
     return terms.duplicates if terms is not None and given.pays_publisher else None
 
 

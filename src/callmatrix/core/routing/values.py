@@ -9,7 +9,7 @@ from callmatrix.core.auction import Bid, NoBidCode
 from callmatrix.core.campaign import Channel
 from callmatrix.core.ids import BuyerId, OfferId
 from callmatrix.core.money import ZERO, Money
-from callmatrix.core.pricing import PastCall, Price, Tariff
+from callmatrix.core.pricing import PastCall, Price, PublisherTerms, Tariff
 from callmatrix.core.rules import Facts
 
 MAX_RANKED: Final = 20
@@ -130,6 +130,8 @@ class Given(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     False where this call earns no payout anyway. `bids` are the answers of this call's auction, so far.
     `asked` are those whose bidders were pinged; `may_ask`: more may be, there is time for it.
     `fallback_only`: the attempts are used up, only the campaign's fallback offer may still be chosen.
+    `sold_terms` are the publisher's for this one call, where it was sold by a bid; `held` is the offer for
+    which capacity is held already, so that it gets the call whatever is full.
     `channel` is how the lead reaches us: offers that do not take it are refused.
     """
 
@@ -145,6 +147,8 @@ class Given(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     asked: tuple[Asked, ...] = ()
     may_ask: bool = False
     fallback_only: bool = False
+    sold_terms: PublisherTerms | None = None
+    held: OfferId | None = None
     channel: Channel = "call"
 
 
