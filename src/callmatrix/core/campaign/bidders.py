@@ -167,12 +167,13 @@ def needs_number(bidder: Bidder) -> bool:
     """Whether the bidder matches the arriving call by the caller's number (rule 26): the ping must then
     carry it, by consent of offer and campaign, and the dial must show it.
 
-    Ringba: the caller ID of the call must equal the request's `CID`. Retreaver: only a reservation that was
-    asked with a `caller_number`. The others are told the caller by the post, or agree on their own terms.
+    Ringba: the caller ID of the call must equal the request's `CID`, which calls that hide it go without.
+    Retreaver: only a reservation that was asked with a `caller_number`. The others are told the caller by
+    the post, or agree on their own terms.
     """
     match bidder.format:
-        case RingbaFormat():
-            return True
+        case RingbaFormat(expose_caller_id=exposed):
+            return exposed or bidder.share_number
         case RetreaverFormat():
             return bidder.share_number
         case NativeFormat() | TrackDriveFormat() | TemplateFormat():
