@@ -8,8 +8,9 @@ CALLMATRIX := $(BIN)/callmatrix
 PYTEST := $(BIN)/python -m pytest
 SEED ?= 1
 DAYS ?= 3
+CONSOLE := $(shell find console -path console/node_modules -prune -o -type f ! -name '*.md' ! -name '*.test.ts*' -print 2>/dev/null)
 
-.PHONY: help setup demo dev test check fix core stories sim bench openapi wheel clean
+.PHONY: help setup console demo dev test check fix core stories sim bench openapi generate wheel clean
 
 help: ## list the commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -24,20 +25,37 @@ setup: .venv/.ready ## make the Python environment with pinned dependencies
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
-demo: setup ## run the whole product on http://localhost:8000, with simulated callers and buyers
+console: console/node_modules/.ready src/callmatrix/static/index.html ## build the web console into src/callmatrix/static
+
+.PHONY: without-node
+without-node:
+	@echo "There is no Node 20.19 or later here: the console is not built, the rest runs"
+
+console/node_modules/.ready: console/package-lock.json console/.npmrc
+	@command -v npm >/dev/null || { echo "Node 20.19 or later with npm is needed for the console: install it from https://nodejs.org, or your system's packages"; exit 1; }
+	@node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)' || { echo "Node 20.19 or later is needed for the console; this is $$(node --version)"; exit 1; }
+	cd console && npm ci --silent --no-progress --no-audit --no-fund
+	@touch $@
+
+src/callmatrix/static/index.html: $(CONSOLE) | console/node_modules/.ready
+	cd console && npm run --silent build -- --logLevel warn
+	@touch $@
+
+demo: setup $(if $(shell command -v npm),console,without-node) ## run the whole product on http://localhost:8000, with simulated callers and buyers
 	$(CALLMATRIX) demo
 
 dev: setup ## run the server alone, on your own configuration
 	$(CALLMATRIX) serve
 
-test: setup check ## every check and every test
+test: setup check console ## every check and every test
 	$(PYTEST) -n 2 --dist loadgroup
 
-check: setup ## lint, formatting, types, layers
+check: setup console/node_modules/.ready ## lint, formatting, types, layers, of the server and of the console
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	cd console && npm run --silent check
 
 fix: setup ## mend what can be mended by a tool
 	$(BIN)/ruff check --fix .
@@ -60,8 +78,11 @@ bench: setup ## every benchmark, one JSON line each
 openapi: setup ## print the OpenAPI document
 	$(CALLMATRIX) openapi
 
-wheel: setup ## build the wheel into dist/
+generate: setup console/node_modules/.ready ## write the console's types anew from the server's OpenAPI document
+	cd console && npm run --silent generate
+
+wheel: setup console ## build the wheel, with the console in it, into dist/
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 
 clean: ## remove what was set up (not your data in var)
-	rm -rf .venv dist build .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv console/node_modules src/callmatrix/static dist build .mypy_cache .ruff_cache .import_linter_cache .hypothesis

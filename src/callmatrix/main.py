@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -16,6 +17,7 @@ import uvicorn
 import uvloop
 
 from callmatrix.api.app import build
+from callmatrix.api.console import STATIC, Console
 from callmatrix.api.hot import Counters, Lane
 from callmatrix.api.openapi import document
 from callmatrix.api.operations import OPERATIONS
@@ -26,14 +28,17 @@ from callmatrix.core.ids import PREFIXES, AccountId, UserId
 from callmatrix.live import jobs, replay, schedule, sweeps
 from callmatrix.live.app import App, Background, RecentCalls
 from callmatrix.live.catalog import open_catalog
+from callmatrix.live.evidence import Evidence
 from callmatrix.live.feed import open_feed
 from callmatrix.live.masks import Masks
 from callmatrix.live.outbound import open_outbound
+from callmatrix.live.performance import Performances
+from callmatrix.live.pinger import open_pinger
 from callmatrix.live.reservations import Reservations
 from callmatrix.settings import Settings, format_secret_key, parse_secret_key
 from callmatrix.store import access, catalog, embedded
 from callmatrix.store.audit import By
-from callmatrix.store.db import connect, pool_connections
+from callmatrix.store.db import Database, connect, pool_connections
 from callmatrix.store.migrate import migrate
 from callmatrix.world import RealWorld, World
 
@@ -84,23 +89,9 @@ async def running(settings: Settings, *, dsn: str, world: World, loops: bool = T
     """The parts of a process on a migrated database; with `loops`, its workers and sweeps too."""
     await asyncio.to_thread(geo.preload)
     db = await connect(dsn, max_connections=pool_connections(settings.processes))
-    outbound = open_outbound(allow_loopback=settings.allow_loopback)
     key = secret_key(settings, world)
     settings = msgspec.structs.replace(settings, secret_key=key)
-    async with open_catalog(db, secret_key=key) as catalog, open_feed(db) as feed:
-        app = App(
-            settings=settings,
-            world=world,
-            db=db,
-            catalog=catalog,
-            masks=Masks(db, catalog=catalog, world=world),
-            reservations=Reservations(db, world=world),
-            outbound=outbound,
-            feed=feed,
-            recent=RecentCalls(),
-            background=Background(),
-        )
-        await app.masks.refresh()
+    async with assembled(settings, db=db, world=world, secret_key=key) as app:
         tasks = [asyncio.create_task(work) for work in _loops(app)] if loops else []
         try:
             yield app
@@ -108,10 +99,44 @@ async def running(settings: Settings, *, dsn: str, world: World, loops: bool = T
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            await app.background.drain()
-            await app.reservations.drain()
-    await outbound.close()
     await db.close()
+
+
+@asynccontextmanager
+async def assembled(
+    settings: Settings, *, db: Database, world: World, secret_key: bytes
+) -> AsyncIterator[App]:
+    """The parts of a process, without its loops, on a database that is open; what they have begun is done
+    before the end."""
+    outbound = open_outbound(allow_loopback=settings.allow_loopback)
+    pinger = open_pinger(allow_loopback=settings.allow_loopback, world=world)
+    try:
+        async with open_catalog(db, secret_key=secret_key) as catalog, open_feed(db) as feed:
+            app = App(
+                settings=settings,
+                world=world,
+                db=db,
+                catalog=catalog,
+                masks=Masks(db, catalog=catalog, world=world),
+                reservations=Reservations(db, world=world),
+                outbound=outbound,
+                pinger=pinger,
+                performances=Performances(db, world=world),
+                evidence=Evidence(db, keeps_bodies=settings.ping_bodies_days > 0),
+                feed=feed,
+                recent=RecentCalls(),
+                background=Background(),
+            )
+            await app.masks.refresh()
+            try:
+                yield app
+            finally:
+                await app.background.drain()
+                await app.reservations.drain()
+                await app.evidence.drain()
+    finally:
+        await pinger.close()
+        await outbound.close()
 
 
 def _loops(app: App) -> tuple[Coroutine[Any, Any, None], ...]:
@@ -119,6 +144,7 @@ def _loops(app: App) -> tuple[Coroutine[Any, Any, None], ...]:
     return (
         app.catalog.run(),
         app.masks.run(),
+        app.performances.run(),
         jobs.work(app, schedule.JOBS),
         schedule.run(app),
         sweeps.run(app),
@@ -126,10 +152,10 @@ def _loops(app: App) -> tuple[Coroutine[Any, Any, None], ...]:
     )
 
 
-def asgi(app: App) -> Lane:
-    """The process's ASGI callable: the carriers' lane in front of the API."""
+def asgi(app: App, *, static: Path = STATIC) -> Lane:
+    """The process's ASGI callable: the carriers' lane in front of the console in `static` and the API."""
     counters = Counters()
-    return Lane(app, build(app, counters), counters=counters)
+    return Lane(app, Console(build(app, counters), folder=static), counters=counters)
 
 
 class _Server(uvicorn.Server):

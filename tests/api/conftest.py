@@ -103,9 +103,10 @@ async def app(db: Database) -> AsyncIterator[App]:
 
 
 @pytest.fixture
-async def address(app: App) -> AsyncIterator[str]:
-    """Where the server listens."""
-    server = uvicorn.Server(uvicorn.Config(asgi(app), lifespan="off", log_level="error", http="httptools"))
+async def address(app: App, tmp_path: Path) -> AsyncIterator[str]:
+    """Where the server listens; no console is built in its folder of static files."""
+    parts = asgi(app, static=tmp_path / "static")
+    server = uvicorn.Server(uvicorn.Config(parts, lifespan="off", log_level="error", http="httptools"))
     # Named as TCP, so that asyncio sends at once instead of waiting 40 ms for what may follow.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
         listening.bind(("127.0.0.1", 0))

@@ -21,7 +21,6 @@ from schemathesis.specs.openapi.checks import (
 )
 
 import make
-from callmatrix.api.app import CONSOLE
 from callmatrix.api.docs import docs_page
 from callmatrix.api.openapi import document, refusal_codes
 from callmatrix.api.operations import OPERATIONS
@@ -108,13 +107,6 @@ async def test_health_shows_what_the_carriers_lane_of_the_process_refused(
     unsigned = await http.post("/voice/con_1", data={"CallSid": "CA1"})
     assert (unsigned.status_code, unsigned.json()["code"]) == (403, "bad_signature")
     assert (await http.get("/healthz")).json()["bad_signatures"] == 1
-
-
-async def test_the_front_leads_to_the_documentation_while_no_console_is_built(
-    http: httpx.AsyncClient,
-) -> None:
-    answer = await http.get("/")
-    assert (answer.status_code, answer.headers.get("location")) == (307, "/docs") or CONSOLE.exists()
 
 
 @pytest.mark.parametrize(

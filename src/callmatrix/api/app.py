@@ -1,7 +1,6 @@
 """The HTTP application: the table of operations turned into routes, and one way through for every request."""
 
 import logging
-from pathlib import Path
 from typing import Any, Final
 
 from litestar import Litestar, Request
@@ -25,7 +24,6 @@ from callmatrix.live.app import App
 from callmatrix.store.db import DatabaseGone
 
 RETRY_AFTER_S: Final = 5
-CONSOLE: Final = Path(__file__).parents[1] / "static" / "index.html"
 
 _HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 _PAGE_HEADERS: Final = _HEADERS | {
@@ -132,12 +130,7 @@ def _pages(app: App) -> list[HTTPRouteHandler]:
         headers = _HEADERS | {"Content-Security-Policy": WELCOME_POLICY, "Referrer-Policy": "no-referrer"}
         return Response(WELCOME_PAGE.encode(), media_type="text/html", headers=headers)
 
-    async def to_docs() -> Response[bytes]:
-        return Response(b"", status_code=307, headers=_HEADERS | {"Location": "/docs"})
-
-    front = [] if CONSOLE.exists() else [HTTPRouteHandler("/", http_method=["GET"], name="front")(to_docs)]
     return [
-        *front,
         HTTPRouteHandler("/first-sign-in", http_method=["GET"], name="welcome")(welcome),
         HTTPRouteHandler("/openapi.json", http_method=["GET"], name="openapi")(openapi),
         HTTPRouteHandler("/docs", http_method=["GET"], name="docs")(docs),

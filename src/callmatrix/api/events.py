@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from datetime import datetime
-from typing import Annotated, Final
+from typing import Annotated, Final, get_args
 
 import msgspec
 
@@ -12,6 +12,7 @@ from callmatrix.api.call_views import CallSummary, summary_of
 from callmatrix.api.operation import Ask, Operation, Reply
 from callmatrix.api.pages import IdText
 from callmatrix.api.problems import invalid
+from callmatrix.core.call.events import Event
 from callmatrix.core.documents import encode
 from callmatrix.core.errors import Refused
 from callmatrix.core.ids import BuyerId, CampaignId, PublisherId
@@ -40,6 +41,10 @@ Kinds = Annotated[
 ]
 
 
+KINDS: Final = tuple(sorted(str(one.__struct_config__.tag) for one in get_args(Event)))
+Kind = Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(KINDS)})]
+
+
 class EventsQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which events: of a campaign, of some kinds. `last_event_id` is for who can't send the header."""
 
@@ -55,7 +60,7 @@ class CallEvent(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     call_id: str
     version: int
-    kind: str
+    kind: Kind
     at: datetime
     campaign_id: str
     call: CallSummary

@@ -18,7 +18,7 @@ from callmatrix.api.pages import (
     parts_of,
 )
 from callmatrix.api.problems import invalid
-from callmatrix.core.campaign import Buyer, Publisher
+from callmatrix.core.campaign import Account, Buyer, Publisher
 from callmatrix.core.errors import Refused
 from callmatrix.core.ids import AccountId, BuyerId, PublisherId, UserId
 from callmatrix.store import access, attempts, audit, catalog
@@ -64,7 +64,8 @@ class ChangePassword(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class Me(msgspec.Struct, frozen=True, kw_only=True):
-    """Who is signed in. `csrf_token` goes into `X-CSRF-Token` where a client is no browser on our pages."""
+    """Who is signed in, and in which account, whose currency and zone everything is shown in. `csrf_token`
+    goes into `X-CSRF-Token` where a client is no browser on our pages."""
 
     id: str
     account_id: str
@@ -74,6 +75,9 @@ class Me(msgspec.Struct, frozen=True, kw_only=True):
     publisher_id: str | None
     scopes: tuple[str, ...] | None
     csrf_token: str
+    account: str
+    currency: str
+    time_zone: str
 
 
 class UserBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -176,7 +180,8 @@ async def sign_out(ask: Ask) -> Reply:
 
 async def read_me(ask: Ask) -> Reply:
     """Who is signed in."""
-    return Reply(value=_me(ask.who))
+    async with ask.app.db.transaction() as tx:
+        return Reply(value=await _me(tx, ask.who))
 
 
 async def change_password(ask: Ask) -> Reply:
@@ -213,7 +218,7 @@ async def _begin(ask: Ask, tx: Transaction, user: User) -> Reply:
     act = Act(what="sign_in", kind="user", target_id=user.id)
     await audit.record(tx, user.account_id, act, by=By(who=user.id, at=ask.now))
     cookie = _cookie(ask, token, max_age_s=SESSION_S)
-    return Reply(value=_me(auth.principal_of(user, csrf=csrf)), headers={"Set-Cookie": cookie})
+    return Reply(value=await _me(tx, auth.principal_of(user, csrf=csrf)), headers={"Set-Cookie": cookie})
 
 
 def _cookie(ask: Ask, token: str, *, max_age_s: int) -> str:
@@ -221,7 +226,8 @@ def _cookie(ask: Ask, token: str, *, max_age_s: int) -> str:
     return f"{auth.COOKIE}={token}; Path=/; HttpOnly; SameSite=Lax; Max-Age={max_age_s}{secure}"
 
 
-def _me(who: Principal) -> Me:
+async def _me(tx: Transaction, who: Principal) -> Me:
+    account = (await catalog.get(tx, who.account_id, Account, who.account_id)).document
     return Me(
         id=who.id,
         account_id=who.account_id,
@@ -231,6 +237,9 @@ def _me(who: Principal) -> Me:
         publisher_id=who.publisher_id,
         scopes=None if who.scopes is None else tuple(sorted(who.scopes)),
         csrf_token=who.csrf,
+        account=account.name,
+        currency=account.currency,
+        time_zone=account.time_zone,
     )
 
 

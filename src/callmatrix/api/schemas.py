@@ -101,6 +101,8 @@ def _shape(shape: kinds.StructType, names: dict[Any, str]) -> Schema:
         described["required"] = required
     if shape.forbid_unknown_fields:
         described["additionalProperties"] = False
+    if getattr(shape.cls, "__origin__", shape.cls).__struct_config__.omit_defaults:
+        described["x-omits-defaults"] = True  # what has its default is left out of answers
     return described
 
 
