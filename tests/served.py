@@ -20,12 +20,8 @@ from callmatrix.core.campaign import Connection, Offer
 from callmatrix.core.documents import decode
 from callmatrix.core.flow import Flow
 from callmatrix.gateway.wire import signature
-from callmatrix.live.app import App, Background, RecentCalls
-from callmatrix.live.catalog import open_catalog
-from callmatrix.live.feed import open_feed
-from callmatrix.live.masks import Masks
-from callmatrix.live.outbound import open_outbound
-from callmatrix.live.reservations import Reservations
+from callmatrix.live.app import App
+from callmatrix.main import assembled
 from callmatrix.settings import Settings
 from callmatrix.store import catalog, flows, seals
 from callmatrix.store.db import Database
@@ -193,28 +189,9 @@ def settings_of(data: Path, *, port: int = 0) -> Settings:
 @asynccontextmanager
 async def app_on(db: Database, *, world: SteeredWorld, data: Path) -> AsyncIterator[App]:
     """The parts of one process, without its loops: a test runs a round of each when it wants one."""
-    outbound = open_outbound(allow_loopback=True)
     db = msgspec.structs.replace(db, acquire_timeout_s=PATIENCE_S)
-    try:
-        async with open_catalog(db, secret_key=KEY) as known, open_feed(db) as feed:
-            app = App(
-                settings=settings_of(data),
-                world=world,
-                db=db,
-                catalog=known,
-                masks=Masks(db, catalog=known, world=world),
-                reservations=Reservations(db, world=world),
-                outbound=outbound,
-                feed=feed,
-                recent=RecentCalls(),
-                background=Background(),
-            )
-            await app.masks.refresh()
-            yield app
-            await app.background.drain()
-            await app.reservations.drain()
-    finally:
-        await outbound.close()
+    async with assembled(settings_of(data), db=db, world=world, secret_key=KEY) as app:
+        yield app
 
 
 @asynccontextmanager

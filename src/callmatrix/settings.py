@@ -12,7 +12,9 @@ import msgspec
 
 PREFIX = "CALLMATRIX_"
 MAX_VALUE_CHARACTERS = 2_000
+MAX_BODIES_DAYS = 365
 MAX_PROCESSES = 64
+MAX_DAYS_KEPT = 3_650
 SECRET_KEY_BYTES = 32
 
 
@@ -24,7 +26,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What the operator decides outside of the database.
 
     `database_url` None means the embedded PostgreSQL; `secret_key` None means the one kept in `data`;
-    `public_url` has no slash at its end.
+    `public_url` has no slash at its end. What bidders were sent and said is kept for `ping_bodies_days`
+    (0: never), what came of it for `pings_days`.
     """
 
     database_url: str | None
@@ -35,6 +38,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     processes: int
     secret_key: bytes | None
     allow_loopback: bool
+    ping_bodies_days: int = 14
 
     def __repr__(self) -> str:
         """Without the database's password and the key: settings end up in logs."""
@@ -119,6 +123,24 @@ SETTINGS = (
     ),
     Setting(variable="CALLMATRIX_SECRET_KEY", field="secret_key", default=None, parse=parse_secret_key),
     Setting(variable="CALLMATRIX_ALLOW_LOOPBACK", field="allow_loopback", default="0", parse=_parse_flag),
+    Setting(
+        variable="CALLMATRIX_PING_BODIES_DAYS",
+        field="ping_bodies_days",
+        default="14",
+        parse=_whole(least=0, most=MAX_DAYS_KEPT),
+    ),
+    Setting(
+        variable="CALLMATRIX_PINGS_DAYS",
+        field="pings_days",
+        default="90",
+        parse=_whole(least=1, most=MAX_DAYS_KEPT),
+    ),
+    Setting(
+        variable="CALLMATRIX_PING_BODIES_DAYS",
+        field="ping_bodies_days",
+        default="14",
+        parse=_whole(least=0, most=MAX_BODIES_DAYS),
+    ),
 )
 
 

@@ -13,13 +13,8 @@ import uvicorn
 
 import make
 from callmatrix.core.ids import UserId
-from callmatrix.live.app import App, Background, RecentCalls
-from callmatrix.live.catalog import open_catalog
-from callmatrix.live.feed import open_feed
-from callmatrix.live.masks import Masks
-from callmatrix.live.outbound import open_outbound
-from callmatrix.live.reservations import Reservations
-from callmatrix.main import asgi
+from callmatrix.live.app import App
+from callmatrix.main import asgi, assembled
 from callmatrix.settings import Settings
 from callmatrix.store import access, catalog
 from callmatrix.store.access import User
@@ -81,25 +76,8 @@ async def app(db: Database) -> AsyncIterator[App]:
             make.campaign(make.offer(1), make.offer(2)),
         ):
             await catalog.create(tx, make.ACCOUNT, document, by=by)
-    outbound = open_outbound(allow_loopback=True)
-    async with open_catalog(db, secret_key=KEY) as known, open_feed(db) as feed:
-        built = App(
-            settings=SETTINGS,
-            world=world,
-            db=db,
-            catalog=known,
-            masks=Masks(db, catalog=known, world=world),
-            reservations=Reservations(db, world=world),
-            outbound=outbound,
-            feed=feed,
-            recent=RecentCalls(),
-            background=Background(),
-        )
-        await built.masks.refresh()
+    async with assembled(SETTINGS, db=db, world=world, secret_key=KEY) as built:
         yield built
-        await built.background.drain()
-        await built.reservations.drain()
-    await outbound.close()
 
 
 @pytest.fixture

@@ -572,7 +572,7 @@ def test_rule_17_a_postback_or_a_person_converts_a_call_before_it_expires(
     assert codes(**({"converts_on": "postback", "conversion_expires_h": 96} | changes)) == expected
 
 
-def test_rule_17_a_postback_says_the_amount_only_where_the_price_is_a_bid() -> None:
+def test_a_bid_that_won_is_what_is_owed_and_a_postback_says_the_amount_only_where_there_is_none() -> None:
     said = Disposition(at=LATER, converted=True, amount=usd("40"))
     common: dict[str, Any] = {"converts_on": "postback", "disposition": said, "at": LATER, "terms": HALF}
     negative = Disposition(at=LATER, converted=True, amount=usd("-40"))
@@ -584,7 +584,7 @@ def test_rule_17_a_postback_says_the_amount_only_where_the_price_is_a_bid() -> N
         codes(price=BidPrice(), bid=usd("30"), **(common | {"disposition": negative})),
     ]
     assert rated == [
-        ("converted", "40.00", "paid", "20.00"),
+        ("converted", "30.00", "paid", "15.00"),
         ("converted", "40.00", "paid", "20.00"),
         ("converted", "25.00", "paid", "12.50"),
         ("converted", "30.00", "paid", "15.00"),

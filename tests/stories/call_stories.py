@@ -255,8 +255,8 @@ def _order(command: orders.Command) -> str:
             return "hang up"
         case orders.Ping():
             return f"ping {', '.join(command.offer_ids)} within {command.deadline_ms} ms, round {command.round}"
-        case orders.Post(attempt_id=attempt_id):
-            return f"post {attempt_id}"
+        case orders.Post(attempt_id=attempt_id, deadline_ms=deadline_ms):
+            return f"post {attempt_id} within {deadline_ms} ms"
         case orders.Simulate(offer_ids=offer_ids):
             return f"ping {', '.join(offer_ids)} for the record"
         case _:

@@ -10,9 +10,12 @@ import msgspec
 from callmatrix.core.call.value import Call
 from callmatrix.core.ids import AccountId, CallId, ConnectionId
 from callmatrix.live.catalog import Catalog
+from callmatrix.live.evidence import Evidence
 from callmatrix.live.feed import Feed
 from callmatrix.live.masks import Masks
 from callmatrix.live.outbound import Outbound
+from callmatrix.live.performance import Performances
+from callmatrix.live.pinger import Pinger
 from callmatrix.live.reservations import Reservations
 from callmatrix.settings import Settings
 from callmatrix.store.calls import History
@@ -116,6 +119,9 @@ class App(msgspec.Struct, frozen=True, kw_only=True):
     masks: Masks
     reservations: Reservations
     outbound: Outbound
+    pinger: Pinger
+    performances: Performances
+    evidence: Evidence
     feed: Feed
     recent: RecentCalls
     background: Background

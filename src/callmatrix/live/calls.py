@@ -15,8 +15,11 @@ from callmatrix.core.call.commands import (
     Command,
     Fetch,
     Look,
+    Ping,
+    Post,
     Reserve,
     Settle,
+    Simulate,
 )
 from callmatrix.core.call.machine import step
 from callmatrix.core.call.value import Call
@@ -25,6 +28,7 @@ from callmatrix.core.errors import Refused
 from callmatrix.core.ids import AccountId, CallId, OfferId
 from callmatrix.core.plan import CompiledPlan
 from callmatrix.core.routing import Looked
+from callmatrix.live import auctions
 from callmatrix.live.app import App
 from callmatrix.live.outbound import ask_service
 from callmatrix.store import calls, reservations
@@ -264,18 +268,21 @@ async def _save(app: App, turn: Turn, reply: bytes | None) -> SaveResult:
         if turn.lease is not None:
             turn.lease = msgspec.structs.replace(turn.lease, first=False)
         app.feed.saved()
-        perform(app, turn.account_id, commands)
+        perform(app, turn.call, turn.plan, commands)
     return result
 
 
-def perform(app: App, account_id: AccountId, commands: list[Command]) -> None:
+def perform(app: App, call: Call, plan: CompiledPlan, commands: list[Command]) -> None:
     """Start the capacity intents that nobody waits for; a sweep finishes those that a crash leaves."""
+    account_id = call.account_id
     for command in commands:
         match command:
             case Settle(settlement=settlement):
                 app.background.start(app.reservations.settle(account_id, settlement))
             case BookLate(booking=booking):
                 app.background.start(_book_late(app, account_id, booking))
+            case Simulate():
+                app.background.start(auctions.simulate_for_call(app, call, plan, command))
             case _:
                 pass
 
@@ -306,26 +313,56 @@ async def _ask(app: App, turn: Turn, question: Awaited) -> events.Event:
             return events.Fetched(
                 at=app.world.now(), draw=app.world.draw(), values=answer.values, code=answer.code
             )
+        case Ping():
+            results, spent_ms = await auctions.ask_for_call(app, turn.call, turn.plan, question)
+            looked = await _look(app, turn)
+            return events.BidsReturned(
+                at=looked.at,
+                draw=looked.draw,
+                world=looked.world,
+                round=question.round,
+                results=results,
+                spent_ms=spent_ms,
+            )
+        case Post():
+            return await auctions.post_for_call(app, turn.call, turn.plan, question)
         case Reserve(claim=claim):
-            return await _reserve(app, turn, claim)
+            return await reserve(app, turn.account_id, turn.plan, claim)
         case _:
             assert_never(question)
 
 
-async def _reserve(app: App, turn: Turn, claim: Claim) -> events.Reserved | events.CapFull:
+async def _ask_again(app: App, turn: Turn, question: Awaited) -> events.Event:
+    """The answer to a question whose asker died. Bidders are not asked twice: they may have answered, and
+    may count on what they said."""
+    match question:
+        case Ping():
+            looked = await _look(app, turn)
+            return auctions.lost_round(
+                turn.call, question, world=looked.world, at=looked.at, draw=looked.draw
+            )
+        case Post(attempt_id=attempt_id):
+            return events.PostAnswered(at=app.world.now(), attempt_id=attempt_id, code="interrupted")
+        case _:
+            return await _ask(app, turn, question)
+
+
+async def reserve(
+    app: App, account_id: AccountId, plan: CompiledPlan, claim: Claim
+) -> events.Reserved | events.CapFull:
     """Hours, pauses and blocks are checked by the configuration that the reservation then finds in force
     (rule 1): where it has changed meanwhile, they are checked again."""
     for _ in range(MAX_STALE):
-        version = app.catalog.version(turn.account_id)
+        version = app.catalog.version(account_id)
         at = app.world.now()
-        code = app.masks.shut_code(turn.plan, claim.offer_id, at) if claim.offer_id is not None else None
+        code = app.masks.shut_code(plan, claim.offer_id, at) if claim.offer_id is not None else None
         if code is not None:
             owner = Owner(kind="offer", id=str(claim.offer_id))
             return events.CapFull(at=at, attempt_id=claim.attempt_id, code=code, owner=owner)
-        answer = await app.reservations.reserve(turn.account_id, claim, catalog_version=version)
+        answer = await app.reservations.reserve(account_id, claim, catalog_version=version)
         if not isinstance(answer, Stale):
             return granted(answer, at=app.world.now())
-        await app.catalog.refresh(turn.account_id)
+        await app.catalog.refresh(account_id)
     raise Refused("unavailable", "The configuration changes faster than calls can be reserved")
 
 
@@ -412,7 +449,7 @@ async def _resume(app: App, turn: Turn, call_id: CallId, own: Lease) -> bytes:
     resumed = Turn(call, plan, new=False, lease=own, respond=turn.respond)
     if call.question is None:
         return turn.respond(call, ())
-    event = await _ask(app, resumed, call.question)
+    event = await _ask_again(app, resumed, call.question)
     return await drive(app, resumed, event)
 
 

@@ -1,4 +1,4 @@
-"""What is due by the clock: scheduled changes, numbers' daily rent, old callbacks and jobs forgotten."""
+"""What is due by the clock: scheduled changes, numbers' daily rent, old callbacks, pings and jobs forgotten."""
 
 import asyncio
 import logging
@@ -7,15 +7,26 @@ from datetime import date, datetime, timedelta
 from typing import Final
 
 from callmatrix.core import ledger
+from callmatrix.core.call.bidding import POST_LEAD
 from callmatrix.core.call.legs import ASK_CARRIER
 from callmatrix.core.campaign import Account
 from callmatrix.core.caps import LateBooking
 from callmatrix.core.documents import decode
 from callmatrix.core.geo import zone
 from callmatrix.core.pricing import daily_rent
-from callmatrix.live import reratings, sweeps
+from callmatrix.live import auctions, reratings, sweeps
 from callmatrix.live.app import App
-from callmatrix.store import attempts, books, housekeeping, jobs, plans, repeats, reservations, scheduled
+from callmatrix.store import (
+    attempts,
+    books,
+    housekeeping,
+    jobs,
+    pings,
+    plans,
+    repeats,
+    reservations,
+    scheduled,
+)
 from callmatrix.store.calls import BOOK_LATE
 from callmatrix.store.db import DatabaseGone, Transaction
 from callmatrix.store.jobs import Job
@@ -50,6 +61,11 @@ async def tick(app: App, *, now: datetime) -> None:
         for account in app.catalog.accounts():
             await _queue_daily(app, tx, account, now)
         await housekeeping.forget(tx, callbacks_before=now - KEEP_CALLBACKS, jobs_before=now - KEEP_JOBS)
+        await pings.forget(
+            tx,
+            bodies_before=now - timedelta(days=app.settings.ping_bodies_days),
+            pings_before=now - timedelta(days=app.settings.pings_days),
+        )
         await attempts.forget(tx, before=now - KEEP_TRIES)
         await repeats.forget(tx, before=now - KEEP_TRIES)
 
@@ -108,6 +124,7 @@ JOBS: Final[dict[str, Callable[[App, Job], Awaitable[None]]]] = {
     ASK_CARRIER: sweeps.ask_carrier_job,
     BOOK_LATE: book_late,
     NUMBER_RENT: number_rent,
+    POST_LEAD: auctions.post_lead,
     PRUNE_PLANS: prune_plans,
     reratings.RERATE: reratings.work,
 }

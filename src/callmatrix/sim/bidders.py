@@ -97,10 +97,14 @@ def _answer(rolls: Dice, at: datetime) -> Offered | NoBid:
     return rolls.choice((*lies, *failures))
 
 
-def post_answer(attempt_id: AttemptId, rolls: Dice, at: datetime) -> PostAnswered:
+def post_answer(attempt_id: AttemptId, rolls: Dice, at: datetime, *, spent_ms: int) -> PostAnswered:
     """The winner's answer to a post before the dial."""
     chance = rolls.random()
     if chance < 0.15:
-        return PostAnswered(at=at, attempt_id=attempt_id, code="no_bid", detail="Duplicate")
+        return PostAnswered(
+            at=at, attempt_id=attempt_id, spent_ms=spent_ms, code="no_bid", detail="Duplicate"
+        )
     destination = PhoneDestination(number="+16025550191") if chance > 0.6 else None
-    return PostAnswered(at=at, attempt_id=attempt_id, destination=destination, reference="taken")
+    return PostAnswered(
+        at=at, attempt_id=attempt_id, spent_ms=spent_ms, destination=destination, reference="taken"
+    )

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Final, assert_never, get_args
+from typing import Final, Literal, assert_never, get_args
 
 import msgspec
 
 from callmatrix.core import hours, ledger
-from callmatrix.core.auction import PingResult
+from callmatrix.core.auction import NoBidCode, PingResult
 from callmatrix.core.call import Call, events, step
 from callmatrix.core.call.bidding import interrupted
 from callmatrix.core.call.commands import (
@@ -432,8 +432,12 @@ class Simulation:
                 await self._ping(turn, call, question, resumed=resumed)
                 return None
             case Post():
-                delay_ms = self._bidding.randrange(20, 3_000)
-                self.agenda.after(delay_ms, self._posted, turn, question.attempt_id, resumed)
+                delay_ms = 0 if resumed else self._bidding.randrange(20, 3_000)
+                spent_ms = min(delay_ms, question.deadline_ms)
+                code: NoBidCode | Literal[""] = "timed_out" if delay_ms > spent_ms else ""
+                if resumed:
+                    code = "interrupted"
+                self.agenda.after(spent_ms, self._posted, turn, question.attempt_id, spent_ms, code)
                 return None
             case Fetch(ask=ask):
                 self._fetch(turn, call, timeout_ms=ask.timeout_ms)
@@ -475,12 +479,15 @@ class Simulation:
         )
         await self._drive(turn, call, returned)
 
-    async def _posted(self, turn: "_Turn", attempt_id: AttemptId, resumed: bool) -> None:
+    async def _posted(
+        self, turn: "_Turn", attempt_id: AttemptId, spent_ms: int, code: NoBidCode | Literal[""]
+    ) -> None:
         call = await self._backend.load(turn.line.call_id)
         now = self.agenda.now
-        answer = bidders.post_answer(attempt_id, self._bidding, now)
-        if resumed:
-            answer = events.PostAnswered(at=now, attempt_id=attempt_id, code="interrupted")
+        if code:
+            answer = events.PostAnswered(at=now, attempt_id=attempt_id, spent_ms=spent_ms, code=code)
+        else:
+            answer = bidders.post_answer(attempt_id, self._bidding, now, spent_ms=spent_ms)
         await self._drive(turn, call, answer)
 
     def _fetch(self, turn: "_Turn", call: Call, *, timeout_ms: int) -> None:

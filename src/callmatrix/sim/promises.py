@@ -9,7 +9,7 @@ from callmatrix.core import ledger
 from callmatrix.core.call import Call, step
 from callmatrix.core.call.commands import Book
 from callmatrix.core.call.dialling import given_at
-from callmatrix.core.call.events import BidsReturned, CapFull, Looked, Reserved
+from callmatrix.core.call.events import BidsReturned, CapFull, Looked, PostAnswered, Reserved
 from callmatrix.core.ids import CampaignId, OfferId
 from callmatrix.core.ledger import CallTotals
 from callmatrix.core.money import Money
@@ -198,16 +198,16 @@ def _wrongly_charged(rows: RawRows) -> str | None:
 
 
 def _outlasted(rows: RawRows, plan_of: PlanOf) -> str | None:
-    """Rounds of pings before one dial that took longer than the campaign's auctions may."""
+    """Rounds of pings and posts before one dial that took longer than the campaign's auctions may."""
     for row in rows.calls:
         plan = plan_of(row.call.campaign_id, row.call.plan_version)
         spent_ms = 0
         for event in row.events:
-            if isinstance(event, BidsReturned):
+            if isinstance(event, BidsReturned | PostAnswered):
                 spent_ms += event.spent_ms
                 if spent_ms > plan.campaign.auction.deadline_ms:
                     return f"{row.call.id}: {spent_ms} ms"
-            elif isinstance(event, Reserved | CapFull):
+            elif not isinstance(event, Reserved | CapFull | Looked):
                 spent_ms = 0
     return None
 

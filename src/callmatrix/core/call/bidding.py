@@ -28,7 +28,7 @@ def lead_of(call: Call, plan: CompiledPlan) -> Lead:
         zip=geo.zip,
         area_code=geo.area_code,
         fields=call.fields,
-        shared=plan.shared_fields,
+        shared=plan.shared_fields if call.sold is None else (*plan.shared_fields, *call.sold.shared),
         attestation=call.attestation,
         source=call.publisher_id or "",
         call_id=call.id,
@@ -38,7 +38,12 @@ def lead_of(call: Call, plan: CompiledPlan) -> Lead:
 
 def may_ask(draft: Draft) -> bool:
     """Whether there is time for a round of pings, and the call is one that asks bidders (rule 2)."""
-    return draft.call.pings and _left_ms(draft) >= MIN_TIMEOUT_MS
+    return draft.call.pings and has_time(draft)
+
+
+def has_time(draft: Draft) -> bool:
+    """Whether enough of the deadline is left to ask anybody anything before the caller hears somebody."""
+    return _left_ms(draft) >= MIN_TIMEOUT_MS
 
 
 def _left_ms(draft: Draft) -> int:
@@ -105,7 +110,7 @@ def posts_before_dial(draft: Draft, attempt: Attempt) -> bool:
 
 def post_first(draft: Draft, attempt: Attempt) -> None:
     """Post, and dial when it is accepted."""
-    question = Post(attempt_id=attempt.id)
+    question = Post(attempt_id=attempt.id, deadline_ms=_left_ms(draft))
     draft.set(state="reserving", question=question)
     draft.order(question)
 

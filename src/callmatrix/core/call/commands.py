@@ -78,9 +78,11 @@ class Ping(_Command, frozen=True, kw_only=True, tag="ping"):
 
 
 class Post(_Command, frozen=True, kw_only=True, tag="post"):
-    """Post the lead to the winner before the dial; the answer is `PostAnswered`."""
+    """Post the lead to the winner before the dial; the answer is `PostAnswered`, at most `deadline_ms`
+    later."""
 
     attempt_id: AttemptId
+    deadline_ms: int
 
 
 # Asked by the way: nobody waits for the answer, and no decision hangs on it.

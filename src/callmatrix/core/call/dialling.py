@@ -7,7 +7,7 @@ from callmatrix.core.call import bidding, events
 from callmatrix.core.call.commands import Connect, HangUp, Look, Record, Reject, Reserve
 from callmatrix.core.call.consent import must_prompt
 from callmatrix.core.call.draft import Draft
-from callmatrix.core.call.facts import facts_of, geo_of
+from callmatrix.core.call.facts import facts_of, geo_of, terms_of_sale
 from callmatrix.core.call.value import Attempt, Call
 from callmatrix.core.campaign import (
     MIN_TIME_LIMIT_S,
@@ -100,6 +100,8 @@ def _given(draft: Draft, event: events.Looked | events.BidsReturned) -> Given:
         asked=call.asked,
         may_ask=bidding.may_ask(draft),
         fallback_only=isinstance(call.treatment, FallbackOffer),
+        sold_terms=terms_of_sale(call, plan),
+        held=call.sold.held if call.sold is not None and not call.attempts else None,
     )
 
 
@@ -141,7 +143,7 @@ def claim_offer(draft: Draft, chosen: Chosen) -> None:
 
 
 def _reserve(draft: Draft, attempt: Attempt) -> None:
-    draft.set(attempts=(*draft.call.attempts, attempt), auction_ms=0)
+    draft.set(attempts=(*draft.call.attempts, attempt))
     if draft.call.test:  # a test call touches no cap (rule 2)
         connect(draft, attempt)
         return
@@ -153,7 +155,7 @@ def _reserve(draft: Draft, attempt: Attempt) -> None:
 def connect(draft: Draft, attempt: Attempt) -> None:
     """The claim is held: dial. The caller hears the recording prompt first where one is due."""
     attempt = draft.change(attempt, state="dialling", dialled_at=draft.at)
-    draft.set(state="dialling", question=None)
+    draft.set(state="dialling", question=None, auction_ms=0)
     destination, ring_s, caller_id, whisper = _dial_terms(draft, attempt)
     recording = draft.plan.campaign.recording
     record = recording.on and attempt.offer_id is not None

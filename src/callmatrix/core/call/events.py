@@ -12,6 +12,7 @@ from callmatrix.core.ids import AttemptId, ConnectionId, NumberId, PublisherId
 from callmatrix.core.money import Money
 from callmatrix.core.pricing import PastCall
 from callmatrix.core.routing import Looked as LookedValues
+from callmatrix.core.rtb import Sold
 
 Outcome = Literal["answered", "busy", "no_answer", "failed", "canceled", "declined"]
 EndedBy = Literal["caller", "buyer", "platform", "unknown"]
@@ -29,7 +30,8 @@ class Arrived(_Event, frozen=True, kw_only=True, tag="arrived"):
     `failed_safe`: the database was gone, the caller got the fail-safe reply, and this is told afterwards.
     `blocked_by` is the block-list entry that the caller or number matches. `previous_call_at` is the same
     caller's last call to this campaign. `campaign_status` and `campaign_open` are the live ones. `pings`
-    is False for a test call that asks no bidder (rule 2).
+    is False for a test call that asks no bidder (rule 2). `sold`: the number is an RTB endpoint's, and this is
+    the bid that the call answers, or why there is none.
     """
 
     draw: int
@@ -50,6 +52,7 @@ class Arrived(_Event, frozen=True, kw_only=True, tag="arrived"):
     test: bool = False
     pings: bool = True
     failed_safe: bool = False
+    sold: Sold | None = None
 
 
 class FailedSafe(_Event, frozen=True, kw_only=True, tag="failed_safe"):
@@ -101,9 +104,10 @@ class BidsReturned(_Event, frozen=True, kw_only=True, tag="bids_returned"):
 
 class PostAnswered(_Event, frozen=True, kw_only=True, tag="post_answered"):
     """The winner's answer to a post before the dial: taken, at `destination` if it names one, or refused
-    (`code`)."""
+    (`code`). `spent_ms` counts for the auction's deadline."""
 
     attempt_id: AttemptId
+    spent_ms: int = 0
     code: NoBidCode | Literal[""] = ""
     detail: str = ""
     destination: Destination | None = None

@@ -8,12 +8,13 @@ from callmatrix.core.call import bidding, dialling, events, ivr, legs, settlemen
 from callmatrix.core.call.commands import Fetch, HangUp, Look, Ping, Post, Reject, Reserve
 from callmatrix.core.call.draft import Draft, Step
 from callmatrix.core.call.screening import blocked
-from callmatrix.core.call.value import Call
+from callmatrix.core.call.value import Attempt, Call
 from callmatrix.core.campaign import FallbackMessage
 from callmatrix.core.flow import Digits, FlowInput, LookupAnswered, LookupFailed, Silence, Started
 from callmatrix.core.geo import caller_geo
 from callmatrix.core.ids import AttemptId
 from callmatrix.core.plan import CompiledPlan
+from callmatrix.core.rtb import SoldBid, geo_of_request
 
 # How long to wait for a leg's end that should come with the call's own before asking the carrier.
 LATE_LEG_S: Final = 10
@@ -93,6 +94,8 @@ def _arrive(draft: Draft, event: events.Arrived) -> None:
         pings=event.pings,
         geo=caller_geo(event.caller, None),
     )
+    if isinstance(event.sold, SoldBid):
+        _sold(draft, event.sold)
     if event.failed_safe:
         _failed_safe(draft, "arrival")
         return
@@ -111,6 +114,20 @@ def _arrive(draft: Draft, event: events.Arrived) -> None:
         _turn_away(draft, code="campaign_closed")
     else:
         ivr.walk(draft, Started(), draw=event.draw)
+
+
+def _sold(draft: Draft, sold: SoldBid) -> None:
+    """The call answers a bid: what its seller said of the caller is known, and so are the bids it rests on."""
+    draft.note("sold", bid=sold.bid_id, amount=sold.amount, min_s=sold.min_s)
+    draft.set(
+        sold=sold,
+        geo=geo_of_request(draft.call.caller, sold.zip, sold.state),
+        tags=draft.call.tags | sold.fields,
+        fields=sold.fields,
+        bids=sold.bids,
+        asked=sold.asked,
+        auctions=sold.rounds,
+    )
 
 
 def _failed_safe(draft: Draft, asked: str) -> None:
@@ -177,10 +194,12 @@ def _reserved(draft: Draft, event: events.Reserved) -> None:
             settlement.release(draft, event.attempt_id)
         return
     attempt = draft.change(attempt, pays_publisher=attempt.pays_publisher and event.pays_publisher)
-    if bidding.posts_before_dial(draft, attempt):
+    if not bidding.posts_before_dial(draft, attempt):
+        dialling.connect(draft, attempt)
+    elif bidding.has_time(draft):
         bidding.post_first(draft, attempt)
-        return
-    dialling.connect(draft, attempt)
+    else:
+        _post_refused(draft, attempt, code="out_of_time")
 
 
 def _is_posting(draft: Draft, attempt_id: AttemptId) -> bool:
@@ -193,16 +212,21 @@ def _post_answered(draft: Draft, event: events.PostAnswered) -> None:
     if attempt is None or attempt.state != "reserving" or not _is_posting(draft, attempt.id):
         draft.note("answer_not_asked")
         return
+    draft.set(auction_ms=draft.call.auction_ms + event.spent_ms)
     attempt = draft.change(attempt, posted=True, post_reference=event.reference)
     if event.code:
-        draft.note("post_refused", answer=event.code, detail=event.detail)
-        settlement.release(draft, attempt.id)
-        dialling.refuse(draft, attempt, code="post_refused")
+        _post_refused(draft, attempt, code=event.code, detail=event.detail)
         return
     if event.destination is not None and attempt.won is not None:
         won = msgspec.structs.replace(attempt.won, destination=event.destination)
         attempt = draft.change(attempt, won=won)
     dialling.connect(draft, attempt)
+
+
+def _post_refused(draft: Draft, attempt: Attempt, *, code: str, detail: str = "") -> None:
+    draft.note("post_refused", answer=code, detail=detail)
+    settlement.release(draft, attempt.id)
+    dialling.refuse(draft, attempt, code="post_refused")
 
 
 def _cap_full(draft: Draft, event: events.CapFull) -> None:

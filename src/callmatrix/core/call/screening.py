@@ -1,9 +1,10 @@
-"""Whether a call is refused before anything else: block list, anonymity, repeats, attestation, pauses."""
+"""Whether a call is refused first of all: block list, pauses, no bid, anonymity, attestation, repeats."""
 
 from typing import Final
 
 from callmatrix.core.call.events import Arrived
 from callmatrix.core.campaign import Screening
+from callmatrix.core.rtb import NotSold
 
 # Levels of caller-ID attestation (ATIS-1000074): A full, B partial, C gateway. A failed or missing
 # verdict is below C: a minimum that a missing verdict satisfied would screen nothing.
@@ -16,6 +17,8 @@ def blocked(screening: Screening, event: Arrived) -> tuple[str, dict[str, str]] 
         return "block_list", {"entry": event.blocked_by}
     if event.publisher_paused:
         return "publisher_paused", {"publisher": str(event.publisher_id)}
+    if isinstance(event.sold, NotSold):
+        return event.sold.code, {"endpoint": event.sold.endpoint_id}
     if screening.block_anonymous and event.caller is None:
         return "anonymous", {}
     if _LEVELS[event.attestation] < _LEVELS[screening.min_attestation]:

@@ -9,6 +9,7 @@ from callmatrix.core import ledger
 from callmatrix.core.call.commands import Book, BookLate, Settle
 from callmatrix.core.call.draft import Draft
 from callmatrix.core.call.events import Adjusted, ConversionReported, Rerated
+from callmatrix.core.call.facts import terms_of_sale
 from callmatrix.core.call.value import (
     MAX_ADJUSTMENTS,
     MAX_RERATINGS,
@@ -25,6 +26,7 @@ from callmatrix.core.pricing import (
     Disposition,
     Durations,
     PastCall,
+    PublisherTerms,
     Rating,
     RatingInput,
     billable_s,
@@ -281,7 +283,7 @@ def _rating_input(
         campaign_group=campaign.group,
         connected_at=call.connected_at,
         publisher_id=call.publisher_id,
-        terms=draft.plan.terms.get(call.publisher_id) if call.publisher_id is not None else None,
+        terms=_terms(draft),
         pays_publisher=attempt.pays_publisher,
         number_expired=not call.pays_late,
         history=history,
@@ -304,6 +306,14 @@ def _rating_input(
         conversion_expires_h=offer.conversion_expires_h,
         duplicates=offer.duplicates or campaign.duplicates,
     )
+
+
+def _terms(draft: Draft) -> PublisherTerms | None:
+    """What the publisher earns of this call: by the bid, where it was sold by one."""
+    call, plan = draft.call, draft.plan
+    if call.publisher_id is None:
+        return None
+    return terms_of_sale(call, plan) or plan.terms.get(call.publisher_id)
 
 
 def _durations(draft: Draft, attempt: Attempt) -> Durations:

@@ -26,6 +26,7 @@ from callmatrix.core.ids import (
 from callmatrix.core.money import Money
 from callmatrix.core.pricing import Disposition, Price, Rating
 from callmatrix.core.routing import Asked
+from callmatrix.core.rtb import SoldBid
 
 CALL_FORMAT: Final = 1
 MAX_ADJUSTMENTS: Final = 100
@@ -106,8 +107,9 @@ class Adjustment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Call(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One caller's visit. `version` counts the events that it has taken.
 
-    `auctions` counts the rounds of pings, `auction_ms` what they took since the last dial; `bids` are the
-    latest of each offer, `asked` all whose bidders were pinged.
+    `auctions` counts the rounds of pings, `auction_ms` what they and posts took since the last dial;
+    `bids` are the latest of each offer, `asked` all whose bidders were pinged; `sold` is the bid by which
+    the publisher sold the call.
     """
 
     id: CallId
@@ -140,6 +142,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     auction_ms: int = 0
     bids: tuple[Bid, ...] = ()
     asked: tuple[Asked, ...] = ()
+    sold: SoldBid | None = None
     routing_started_at: datetime | None = None
     consent_version: int = 0
     consented_at: datetime | None = None
