@@ -31,6 +31,7 @@ from callmatrix.dialects.bidders.authentication import (
 from callmatrix.dialects.bidders.postings import PostSaid, posted
 from callmatrix.dialects.bidders.readings import Said, Unreadable, offered
 from callmatrix.dialects.bidders.template import template_problems as template_problems
+from callmatrix.dialects.bidders.trees import xml_attribute, xml_text
 from callmatrix.dialects.http import HttpReply, HttpRequest
 
 MAX_REPLY_BYTES: Final = 64 * 1024
@@ -47,8 +48,7 @@ def _nothing_more(body: bytes, bidder: Bidder) -> Iterator[str]:
 
 class _Format(msgspec.Struct, frozen=True, kw_only=True):
     """How one format asks and tells, how it reads, and what it knows: the names that it reads in a reply,
-    the kinds of document, whether an amount is usually a text, and whether its bid says where the call
-    goes."""
+    the kinds of document, and whether an amount is usually a text."""
 
     ask: Callable[[Ping, Bidder, Secrets], Asked | NoBid]
     read: Callable[[bytes, Bidder], Said | NoBid]
@@ -57,7 +57,6 @@ class _Format(msgspec.Struct, frozen=True, kw_only=True):
     names: Collection[str] = _NO_NAMES
     kinds: tuple[str, ...] = ("json",)
     text_is_usual: bool = False
-    names_destination: bool = True
     oddities: Callable[[bytes, Bidder], Iterator[str]] = _nothing_more
 
 
@@ -93,7 +92,6 @@ _FORMATS: Final[Mapping[type, _Format]] = {
         tell=trackdrive.tell,
         heard=trackdrive.heard,
         names=trackdrive.KNOWN,
-        names_destination=False,
         oddities=trackdrive.oddities,
     ),
     TemplateFormat: _Format(
@@ -210,10 +208,14 @@ def _spellings(secret: str) -> tuple[str, ...]:
     """A secret as it may stand in an address or a body, the longest first."""
     if not secret:
         return ()
-    in_json = msgspec.json.encode(secret).decode()[1:-1]
-    in_xml = secret.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    found = {secret, in_json, in_xml, quote_plus(secret, errors="replace"), quote(secret, errors="replace")}
-    return tuple(sorted(found, key=len, reverse=True))
+    found = {
+        secret,
+        msgspec.json.encode(secret).decode()[1:-1],
+        xml_text(secret),
+        xml_attribute(secret),
+        quote_plus(secret, errors="replace"),
+    }
+    return tuple(sorted(found - {""}, key=len, reverse=True))
 
 
 # --- trying an offer out -------------------------------------------------------------------------------
@@ -242,12 +244,23 @@ def _oddities(reply: HttpReply, bidder: Bidder, at: datetime) -> list[str]:
         found += form.oddities(reply.body, bidder)
         if isinstance(said, Said):
             is_usual = form.text_is_usual or reply.body.lstrip().startswith(b"<")
-            found += oddities.of_bid(said, text_is_usual=is_usual, at=at)
-            if form.names_destination and bidder.destination != "offer":
-                found += oddities.of_destination(said, bidder)
+            found += oddities.of_bid(
+                said,
+                text_is_usual=is_usual,
+                destination_for=bidder if _names_destination(bidder, said) else None,
+                at=at,
+            )
     except Unreadable:
         return found  # what cannot be read is said already
     return found
+
+
+def _names_destination(bidder: Bidder, said: Said) -> bool:
+    """Whether the reply to a ping is where this bidder says where the call goes, if it says so at all."""
+    if bidder.destination == "offer":
+        return False
+    in_post = bidder.post_timing == "before_dial" or isinstance(bidder.format, TrackDriveFormat)
+    return said.number is not None or said.sip is not None or not in_post
 
 
 # --- saving an offer -----------------------------------------------------------------------------------

@@ -53,8 +53,9 @@ def of_names(body: bytes, known: Collection[str]) -> Iterator[str]:
             yield f"Not read: {', '.join(strange[:MAX_NAMES])}{more}"
 
 
-def of_bid(said: Said, *, text_is_usual: bool, at: datetime) -> Iterator[str]:
-    """What is odd about the values of a bid; nothing of a no."""
+def of_bid(said: Said, *, text_is_usual: bool, destination_for: Bidder | None, at: datetime) -> Iterator[str]:
+    """What is odd about the values of a bid; nothing of a no. `destination_for` is the bidder where its
+    reply to a ping is where it says where the call goes."""
     amount, _currency = (
         read_amount(said.amount, in_cents=said.in_cents) if said.amount is not None else (None, "")
     )
@@ -64,12 +65,14 @@ def of_bid(said: Said, *, text_is_usual: bool, at: datetime) -> Iterator[str]:
     if amount < ZERO:
         yield "The amount is below zero"
     yield from _of_expiry(said, at)
+    if destination_for is not None:
+        yield from _of_destination(said, destination_for)
 
 
 def _of_amount(said: Said, *, text_is_usual: bool) -> Iterator[str]:
     if isinstance(said.amount, str) and not text_is_usual:
         yield "The amount is a text; it is read as the number that it spells"
-    fraction = words(said.amount).partition(".")[2]
+    fraction = str(said.amount).partition(".")[2]
     if len(fraction.rstrip("0")) > MICROS_PLACES and fraction.isdigit():
         yield f"The amount has more than {MICROS_PLACES} places; it is read to the nearest millionth"
 
@@ -103,10 +106,7 @@ def _is_naive(text: str) -> bool:
     return not (tail.endswith("Z") or "+" in tail or "-" in tail)
 
 
-def of_destination(said: Said, bidder: Bidder) -> Iterator[str]:
-    """What is odd about where a bid wants the call, where the reply is asked for that."""
-    if not said.amount:
-        return
+def _of_destination(said: Said, bidder: Bidder) -> Iterator[str]:
     if said.number is None and said.sip is None:
         if bidder.destination == "reply":
             yield "It names neither a number nor a SIP address, and this offer must have one"

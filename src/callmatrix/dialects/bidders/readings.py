@@ -33,7 +33,6 @@ _TEXT_AMOUNT: Final = re.compile(
     r"(?:\.(?P<fraction>[0-9]{1,20})|,(?P<cents>[0-9]{2}))?(?P<after> ?[A-Z]{3}|)",
     re.ASCII,
 )
-_PLAIN_AMOUNT: Final = re.compile(r"-?[0-9]{1,12}(?:\.[0-9]{1,20})?", re.ASCII)
 _SIGNS: Final = {"$": "", "€": "EUR", "£": "GBP"}  # a dollar sign does not say whose dollars
 _SIP: Final = re.compile(
     r"(?:sips?:)?[A-Za-z0-9!$%&'*+,/=_.~;-]{1,64}@[A-Za-z0-9.:\[\]-]{1,120}(?:;[A-Za-z0-9_.=-]{1,60}){0,5}"
@@ -83,7 +82,7 @@ def offered(said: Said, *, uses_destination: bool, at: datetime) -> Offered | No
         return NoBid(code="no_bid", detail=words(said.reason))
     amount, currency = read_amount(said.amount, in_cents=said.in_cents)
     if amount is None:
-        return NoBid(code="bad_amount", detail=words(said.amount)[:MAX_NUMBER_CHARS])
+        return NoBid(code="bad_amount", detail="More than money can be")
     if amount == ZERO:
         return NoBid(code="no_bid", detail="" if said.reason is None else words(said.reason))
     destination = None
@@ -92,7 +91,7 @@ def offered(said: Said, *, uses_destination: bool, at: datetime) -> Offered | No
         if destination is None and (words(said.number) or words(said.sip)):
             return NoBid(code="bad_destination", detail="Neither a number in E.164 nor a SIP address")
     if said.currency is not None:
-        currency = words(said.currency)[:MAX_CURRENCY].upper()
+        currency = _currency(said.currency)
     return Offered(
         amount=amount,
         currency=currency,
@@ -106,6 +105,12 @@ def offered(said: Said, *, uses_destination: bool, at: datetime) -> Offered | No
     )
 
 
+def _currency(value: object) -> str:
+    if type(value) is str and len(value) <= MAX_CURRENCY and value.isprintable():
+        return value.upper()
+    return words(value)[:MAX_CURRENCY].upper()
+
+
 def read_amount(value: object, *, in_cents: bool = False) -> tuple[Money | None, str]:
     """An amount, to the nearest micro (what a bidder computes in binary fractions has more places), and
     the currency that its text names; None where it is a number but none that money can be.
@@ -114,10 +119,12 @@ def read_amount(value: object, *, in_cents: bool = False) -> tuple[Money | None,
     """
     currency = ""
     if type(value) is str:
-        if _PLAIN_AMOUNT.fullmatch(value) is not None:
-            value = Decimal(value)
-        else:
-            value, currency = _amount_of_text(value)
+        if not in_cents:
+            try:
+                return Money.parse(value), ""
+            except ValueError:
+                pass  # not the plain spelling
+        value, currency = _amount_of_text(value)
     if type(value) is int:
         number: int | Decimal = value
     elif isinstance(value, Decimal):
@@ -150,6 +157,9 @@ def _micros(number: int | Decimal, units_per: int) -> int | None:
         return None
     if magnitude < _MIN_MAGNITUDE:  # no tenth of a micro; and such exponents make huge fractions
         return 0
+    scaled = number * MICROS_PER_UNIT
+    if units_per == 1 and scaled == (whole := int(scaled)):
+        return whole
     numerator, denominator = number.as_integer_ratio()
     return divide_half_even(numerator * MICROS_PER_UNIT, denominator * units_per)
 
@@ -172,10 +182,14 @@ def read_expiry(said: Said, at: datetime) -> datetime | None:
     """Until when a bid holds: by the seconds from now where it says them, since clocks differ."""
     if said.lasts_s is not None:
         seconds = read_whole(said.lasts_s, "the seconds to expiry")
-        return at + timedelta(seconds=max(0, min(seconds, MAX_AHEAD_S)))
+        return at + timedelta(seconds=seconds if 0 <= seconds <= MAX_AHEAD_S else _clamped(seconds))
     if said.expires_at is None:
         return None
     return min(read_instant(said.expires_at, said.expires_as), at + timedelta(seconds=MAX_AHEAD_S))
+
+
+def _clamped(seconds: int) -> int:
+    return 0 if seconds < 0 else MAX_AHEAD_S
 
 
 def read_instant(value: object, kind: ExpiryKind) -> datetime:

@@ -147,5 +147,3 @@ def oddities(body: bytes, bidder: Bidder) -> Iterator[str]:
     terms = _listed(reply.bid_terms, MAX_TERMS)
     if terms and _least_seconds(reply.bid_terms) is None:
         yield f"The bid's terms are not read: {words(reply.bid_terms)}"
-    if reply.bid_amount is not None and reply.expire_in_seconds is None and reply.bid_expire_epoch is None:
-        yield "The bid says until when it holds neither in seconds nor as an epoch"

@@ -1,6 +1,6 @@
 """Any other bidder: its names mapped to texts with tokens, its replies read by path."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from typing import Any, Final, Literal, assert_never
 from urllib.parse import urlencode
 
@@ -81,6 +81,7 @@ def _asked(
         if not secrets.get(name):
             return missing(name)
     filled = [(name, value) for name, text in texts.items() if (value := fill(text, values)) is not None]
+    as_it_is = {name for name, text in texts.items() if text.startswith(AS_IT_IS)}
     accept = XML if form.reply == "xml" else FORM if form.reply == "form" else JSON
     encoding = "query" if method == "GET" else form.encoding
     match encoding:
@@ -89,17 +90,17 @@ def _asked(
         case "form":
             body, content_type = urlencode(filled, errors="replace").encode(), FORM
         case "json":
-            body, content_type = documents.encode(_nested(filled, _json_value)), JSON
+            body, content_type = documents.encode(_nested(_as_json(filled, as_it_is))), JSON
         case "xml":
-            body, content_type = write_xml(form.root, _nested(filled, str)), XML
+            body, content_type = write_xml(form.root, _nested(filled)), XML
         case _:
             assert_never(encoding)
     return Asked(method="POST", url=url, body=body, content_type=content_type, accept=accept)
 
 
-def _nested(filled: list[tuple[str, str]], value_of: Callable[[str], Any]) -> _Nested:
+def _nested(filled: Iterable[tuple[str, Any]]) -> _Nested:
     tree: _Nested = {}
-    for name, text in filled:
+    for name, value in filled:
         *outer, last = name.split(".")
         place = tree
         for part in outer[:MAX_DEPTH]:
@@ -107,14 +108,17 @@ def _nested(filled: list[tuple[str, str]], value_of: Callable[[str], Any]) -> _N
             if not isinstance(inner, dict):
                 inner = place[part] = {}
             place = inner
-        place[last] = value_of(text)
+        place[last] = value
     return tree
 
 
-def _json_value(text: str) -> object:
-    if not text.startswith(AS_IT_IS):
-        return text
-    spelled = text[len(AS_IT_IS) :]
+def _as_json(filled: list[tuple[str, str]], as_it_is: Container[str]) -> Iterator[tuple[str, object]]:
+    """Whether a value is a text is the template's to say, never the value's: it may begin with anything."""
+    for name, value in filled:
+        yield name, _spelled(value[len(AS_IT_IS) :]) if name in as_it_is else value
+
+
+def _spelled(spelled: str) -> object:
     try:
         value = documents.decode(spelled, _Scalar)
     except (msgspec.DecodeError, ValueError):

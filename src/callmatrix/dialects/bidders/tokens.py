@@ -62,7 +62,6 @@ FILTERS: Final[dict[str, str]] = {
 }
 
 _TOKEN: Final = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
-_NAMED: Final = ("field", "secret")
 _PLAIN: Final = frozenset(("upper", "lower", "digits"))
 _CUTS: Final = frozenset(("first", "last"))
 _WHOLE: Final = re.compile(r"[1-9][0-9]{0,2}", re.ASCII)
@@ -122,6 +121,8 @@ def _use(written: str) -> tuple[Use, list[str]]:
     wrong += [
         f"{one} is not a filter" for one, pair in zip(filters, read, strict=False) if not _is_filter(pair)
     ]
+    if name == "secret" and filters:  # changed, it could not be hidden again where a request is shown
+        return Use(name=name, argument=argument), [*wrong, "A secret takes no filters"]
     if len(filters) > MAX_FILTERS:
         wrong.append(f"{{{written}}} has more than {MAX_FILTERS} filters")
     return Use(name=name, argument=argument, filters=read), wrong

@@ -141,9 +141,9 @@ def at_path(tree: Any, path: str) -> Any:
             tree = tree[part]
         elif part != "0" or tree is None:
             return None
-    if isinstance(tree, dict) and isinstance(tree.get(TEXT), str):
-        return tree[TEXT]
-    return tree
+    if isinstance(tree, list):
+        tree = tree[0] if tree else None
+    return tree[TEXT] if isinstance(tree, dict) and isinstance(tree.get(TEXT), str) else tree
 
 
 def write_xml(root: str, tree: Tree) -> bytes:
@@ -154,14 +154,24 @@ def write_xml(root: str, tree: Tree) -> bytes:
 
 def _written(name: str, value: "str | Tree") -> str:
     if isinstance(value, str):
-        return f"<{name}>{_NOT_IN_XML.sub('', value).translate(_TEXT_ESCAPES)}</{name}>"
+        return f"<{name}>{xml_text(value)}</{name}>"
     attributes = "".join(
-        f' {key[1:]}="{_NOT_IN_XML.sub("", one).translate(_ATTRIBUTE_ESCAPES)}"'
+        f' {key[1:]}="{xml_attribute(one)}"'
         for key, one in value.items()
         if isinstance(one, str) and key.startswith("@") and is_xml_name(key[1:])
     )
     inner = "".join(_written(key, one) for key, one in value.items() if is_xml_name(key))
     return f"<{name}{attributes}>{inner}</{name}>"
+
+
+def xml_text(value: str) -> str:
+    """A value as it stands between tags."""
+    return _NOT_IN_XML.sub("", value).translate(_TEXT_ESCAPES)
+
+
+def xml_attribute(value: str) -> str:
+    """A value as it stands between an attribute's double quotes."""
+    return _NOT_IN_XML.sub("", value).translate(_ATTRIBUTE_ESCAPES)
 
 
 def is_xml_name(name: str) -> bool:
