@@ -27,6 +27,8 @@ DEFAULTS = Settings(
     processes=1,
     secret_key=None,
     allow_loopback=False,
+    ping_bodies_days=14,
+    pings_days=90,
 )
 
 
@@ -48,6 +50,8 @@ def test_every_variable_is_read() -> None:
         "CALLMATRIX_PROCESSES": "4",
         "CALLMATRIX_SECRET_KEY": format_secret_key(KEY),
         "CALLMATRIX_ALLOW_LOOPBACK": "1",
+        "CALLMATRIX_PING_BODIES_DAYS": "0",
+        "CALLMATRIX_PINGS_DAYS": "30",
     }
     assert read(environ) == Settings(
         database_url="postgresql://u:p@db/calls",
@@ -58,6 +62,8 @@ def test_every_variable_is_read() -> None:
         processes=4,
         secret_key=KEY,
         allow_loopback=True,
+        ping_bodies_days=0,
+        pings_days=30,
     )
     assert set(environ) == {setting.variable for setting in SETTINGS}
 

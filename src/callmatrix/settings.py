@@ -12,7 +12,6 @@ import msgspec
 
 PREFIX = "CALLMATRIX_"
 MAX_VALUE_CHARACTERS = 2_000
-MAX_BODIES_DAYS = 365
 MAX_PROCESSES = 64
 MAX_DAYS_KEPT = 3_650
 SECRET_KEY_BYTES = 32
@@ -39,6 +38,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     secret_key: bytes | None
     allow_loopback: bool
     ping_bodies_days: int = 14
+    pings_days: int = 90
 
     def __repr__(self) -> str:
         """Without the database's password and the key: settings end up in logs."""
@@ -134,12 +134,6 @@ SETTINGS = (
         field="pings_days",
         default="90",
         parse=_whole(least=1, most=MAX_DAYS_KEPT),
-    ),
-    Setting(
-        variable="CALLMATRIX_PING_BODIES_DAYS",
-        field="ping_bodies_days",
-        default="14",
-        parse=_whole(least=0, most=MAX_BODIES_DAYS),
     ),
 )
 

@@ -96,6 +96,7 @@ async def test_an_auction_is_kept_with_its_pings_masked_and_without_secrets(db: 
             "round": 1,
             "simulated": False,
             "spent_ms": 140,
+            "test": False,
         }
     ]
     first, second = found["ping"]

@@ -115,6 +115,7 @@ async def hold(
             deadline_ms=deadline_ms,
             spent_ms=spent_ms,
             simulated=simulated,
+            test=lead.test,
         ),
         [_record(one, result, at) for one, result in zip(asked, results, strict=True)],
         number=lead.number,

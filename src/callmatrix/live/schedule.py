@@ -1,4 +1,4 @@
-"""What is due by the clock: scheduled changes, numbers' daily rent, old callbacks, pings and jobs forgotten."""
+"""What is due by the clock: scheduled changes, daily rents, what served its time forgotten."""
 
 import asyncio
 import logging

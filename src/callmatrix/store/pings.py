@@ -16,7 +16,7 @@ MAX_DELETED: Final = 5_000
 
 class AuctionRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One round of pings. `lead_id` is the call's, form's or request's own id; `auction_id` names this round
-    alone. `simulated`: it was held for the record, beside the call."""
+    alone. `simulated`: it was held for the record, beside the call; `test`: by a test lead."""
 
     auction_id: str
     channel: Channel
@@ -28,6 +28,7 @@ class AuctionRecord(msgspec.Struct, frozen=True, kw_only=True):
     deadline_ms: int
     spent_ms: int
     simulated: bool = False
+    test: bool = False
 
 
 class KeptPing(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,19 +82,19 @@ class BuyerCounts(msgspec.Struct, frozen=True, kw_only=True):
 
 _AUCTIONS: Final = (
     "insert into auction (account_id, id, channel, lead_id, campaign_id, plan_version, round, at,"
-    " deadline_ms, spent_ms, pings, bids, simulated)"
+    " deadline_ms, spent_ms, pings, bids, simulated, test)"
     " select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::integer[],"
     " $7::integer[], $8::timestamptz[], $9::integer[], $10::integer[], $11::integer[], $12::integer[],"
-    " $13::boolean[]) on conflict do nothing"
+    " $13::boolean[], $14::boolean[]) on conflict do nothing"
 )
 _PINGS: Final = (
     "insert into ping (account_id, auction_id, offer_id, ping_id, buyer_id, campaign_id, lead_id, at, status,"
     " code, detail, amount_micros, rank_by_micros, bid_id, expires_at, reused, connect_us, tls_us,"
-    " first_byte_us, total_us, simulated)"
+    " first_byte_us, total_us, simulated, test)"
     " select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],"
     " $7::text[], $8::timestamptz[], $9::integer[], $10::text[], $11::text[], $12::bigint[], $13::bigint[],"
     " $14::text[], $15::timestamptz[], $16::boolean[], $17::integer[], $18::integer[], $19::integer[],"
-    " $20::integer[], $21::boolean[]) on conflict do nothing"
+    " $20::integer[], $21::boolean[], $22::boolean[]) on conflict do nothing"
 )
 _BODIES: Final = (
     "insert into ping_body (account_id, auction_id, offer_id, at, request, reply)"
@@ -189,6 +190,7 @@ def _auction_row(kept: KeptAuction) -> tuple[object, ...]:
         len(kept.pings),
         sum(1 for ping in kept.pings if ping.result.bid is not None),
         one.simulated,
+        one.test,
     )
 
 
@@ -220,6 +222,7 @@ def _ping_rows(kept: KeptAuction) -> list[tuple[object, ...]]:
                 result.first_byte_us,
                 result.total_us,
                 auction.simulated,
+                auction.test,
             )
         )
     return rows

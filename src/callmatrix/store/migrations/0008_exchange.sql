@@ -23,6 +23,7 @@ create table auction (
     pings        integer not null,
     bids         integer not null,
     simulated    boolean not null,
+    test         boolean not null,
     primary key (account_id, id)
 );
 
@@ -53,6 +54,7 @@ create table ping (
     first_byte_us  integer not null,
     total_us       integer not null,
     simulated      boolean not null,
+    test           boolean not null,
     primary key (account_id, auction_id, offer_id),
     check ((code = '') = (amount_micros is not null)),
     check ((amount_micros is null) = (rank_by_micros is null))
