@@ -314,7 +314,10 @@ def _auto_challenger() -> Campaign:
         ),
         terms=PublisherTerms(payout=SharePayout(share_bps=4_500)),
         auction=AuctionTerms(
-            deadline_ms=1_500, share_source=True, static_fallback=StaticAbove(amount=usd("9"))
+            deadline_ms=1_500,
+            share_number=True,
+            share_source=True,
+            static_fallback=StaticAbove(amount=usd("9")),
         ),
         fallback=FallbackMessage(text="All our partners are busy. Please call again in a few minutes."),
         max_call_s=2_400,

@@ -291,6 +291,7 @@ def bidding(url: str) -> tuple[Offer, ...]:
                 ping_url=f"{url}/keystone/rtb.json",
                 timeout_ms=900,
                 adjustment=Adjustment(share_bps=9_000),
+                share_number=True,
             ),
         ),
         Offer(
