@@ -239,15 +239,22 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes of a reply, or of TLS."""
-        if self._tls is not None:
-            data = self._opened_data(self._tls, data)
-            if not data:
-                return
-        if self._state == _CLOSED:
+        tls = self._tls
+        if tls is None:
+            self._read(data)
             return
+        said = self._opened_data(tls, data)
+        if said:
+            self._read(said)
+        if tls.ended:
+            # The other side may wait for ours before it ends the transport.
+            self._broken(clean=True, detail="")
+
+    def _read(self, data: bytes) -> None:
         if self._state != _ASKED:
-            # Nobody asked: taken for the next reply, it would answer a question that it has not heard.
-            self.drop()
+            if self._state != _CLOSED:
+                # Nobody asked: taken for the next reply, it would answer a question that it has not heard.
+                self.drop()
             return
         now_s = monotonic_s()
         if not self._first_s:
@@ -274,7 +281,7 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> None:
         """The other side sends no more; the transport ends by itself."""
-        self._broken(clean=self._tls is None or self._tls.ended, detail="")
+        self._broken(clean=self._tls is None, detail="")
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection has ended."""
