@@ -19,6 +19,7 @@ from callmatrix.core.pricing.rating import RatingCode
 from callmatrix.core.routing import Looked
 from callmatrix.core.routing.values import RefusalCode
 
+from callmatrix.core.rtb import NotSoldCode
 CORE = Path(callmatrix.__file__).parent / "core"
 # Of the reasons that a rating gives, those that only the other side can have.
 PAYOUT_ONLY = {"paid", "publisher_not_on_call", "number_cooldown_expired", "capped_unpaid"}
@@ -53,6 +54,7 @@ def noted() -> set[str]:
         codes - {"revenue_", "payout_"}
         | set(get_args(CapRefusal))
         | {f"revenue_{code}" for code in ratings - PAYOUT_ONLY}
+        | set(get_args(NotSoldCode))
         | {f"payout_{code}" for code in ratings - REVENUE_ONLY}
     )
 

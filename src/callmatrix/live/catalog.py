@@ -10,26 +10,36 @@ from typing import Final, Literal
 import msgspec
 
 from callmatrix.core import hours
-from callmatrix.core.campaign import Account, Campaign, Connection, Number, Publisher
+from callmatrix.core.campaign import Account, Campaign, Connection, Endpoint, Number, Publisher
 from callmatrix.core.documents import from_plain
 from callmatrix.core.errors import Refused
-from callmatrix.core.ids import AccountId, CampaignId, ConnectionId, NumberId, OfferId, PublisherId
+from callmatrix.core.ids import (
+    AccountId,
+    CampaignId,
+    ConnectionId,
+    EndpointId,
+    NumberId,
+    OfferId,
+    PublisherId,
+)
 from callmatrix.core.plan import CompiledPlan, PlanDocument
 from callmatrix.dialects.carriers.dialect import Dialect, Secrets, capability_problems, dialect_of
 from callmatrix.live.blocklist import BlockList
+from callmatrix.live.endpoints import Endpoints, Seller
 from callmatrix.live.pins import Pins, compiled
-from callmatrix.store import blocks, catalog, impact, plans, seals
+from callmatrix.store import blocks, catalog, impact, plans, rtb_keys, seals
 from callmatrix.store.blocks import Block
 from callmatrix.store.catalog import Changed
 from callmatrix.store.db import Database, DatabaseGone, Transaction
 from callmatrix.store.kinds import Config, Kind
+from callmatrix.store.rtb_keys import EndpointKey
 
 POLL_S: Final = 1.0
 """How long a change may go unnoticed where its notice was lost."""
 MAX_COMPILED_AT_ONCE: Final = 100
 """Plans of more entries are compiled in the background; the one before serves until they are ready."""
 _NO_SECRETS: Final[Mapping[str, str]] = {}
-_KINDS: Final[tuple[Kind, ...]] = ("account", "publisher", "connection", "campaign", "number")
+_KINDS: Final[tuple[Kind, ...]] = ("account", "publisher", "connection", "campaign", "number", "endpoint")
 
 CampaignStatus = Literal["draft", "live", "paused", "archived"]
 
@@ -52,6 +62,7 @@ class _Loaded(msgspec.Struct, frozen=True, kw_only=True):
     changed: tuple[Changed, ...]
     secrets: dict[ConnectionId, dict[str, str] | seals.SealBroken]
     bidder_secrets: dict[OfferId, dict[str, str] | seals.SealBroken]
+    endpoint_keys: dict[EndpointId, EndpointKey]
     blocks: tuple[Block, ...]
     plans: tuple[tuple[CampaignId, int], ...]
 
@@ -102,6 +113,7 @@ class Catalog:
         self._secret_key = secret_key
         self._accounts: dict[AccountId, _Standing] = {}
         self._owners: dict[ConnectionId, AccountId] = {}
+        self._endpoints = Endpoints()
         self._pins = Pins(db)
         self._moved = asyncio.Condition()
 
@@ -140,6 +152,28 @@ class Catalog:
         """Every tracked number of an account."""
         standing = self._accounts.get(account_id)
         return () if standing is None else tuple(standing.numbers.values())
+
+    def e164_of(self, account_id: AccountId, number_id: NumberId) -> str | None:
+        """The number of this id, where it is in use."""
+        standing = self._accounts.get(account_id)
+        place = None if standing is None else standing.number_places.get(number_id)
+        if standing is None or place is None or standing.numbers[place].status == "disabled":
+            return None
+        return place[1]
+
+    def connection_of(self, account_id: AccountId, number_id: NumberId) -> ConnectionId | None:
+        """The connection over which a number's calls come."""
+        standing = self._accounts.get(account_id)
+        place = None if standing is None else standing.number_places.get(number_id)
+        return None if place is None else place[0]
+
+    def seller(self, endpoint_id: str) -> Seller | None:
+        """The RTB endpoint of this id, whoever's it is."""
+        return self._endpoints.get(endpoint_id)
+
+    def seller_of(self, account_id: AccountId, number_id: NumberId) -> Seller | None:
+        """The RTB endpoint whose calls come over this number; for most numbers none."""
+        return self._endpoints.of_number(account_id, number_id)
 
     def plan(self, account_id: AccountId, campaign_id: CampaignId) -> CompiledPlan | None:
         """The plan that new calls of a campaign are pinned to."""
@@ -280,11 +314,13 @@ class Catalog:
                 return None
             changed = await catalog.changed_since(tx, account_id, after=after, kinds=_KINDS)
             connections = [ConnectionId(one.id) for one in changed if one.kind == "connection"]
+            endpoints = [EndpointId(one.id) for one in changed if one.kind == "endpoint"]
             return _Loaded(
                 version=version,
                 changed=changed,
                 secrets=await seals.open_secrets(tx, account_id, connections, key=self._secret_key),
                 bidder_secrets=await seals.open_changed(tx, account_id, after=after, key=self._secret_key),
+                endpoint_keys=await rtb_keys.keys_of(tx, account_id, endpoints),
                 blocks=await blocks.load(tx, account_id, after=after),
                 plans=await plans.versions_since(tx, account_id, after=after),
             )
@@ -305,6 +341,9 @@ class Catalog:
                     _apply_number(standing, number)
                 case Connection() as connection:
                     self._apply_connection(account_id, standing, connection, loaded.secrets[connection.id])
+                case Endpoint() as endpoint:
+                    key = loaded.endpoint_keys.get(endpoint.id)
+                    self._endpoints.put(Seller(account_id=account_id, endpoint=endpoint, key=key))
                 case _:
                     raise AssertionError(one.kind)
         for offer_id, secrets in loaded.bidder_secrets.items():

@@ -8,11 +8,13 @@ import msgspec
 from callmatrix.core.call import events
 from callmatrix.core.call.commands import CarrierOrder
 from callmatrix.core.call.value import Call
-from callmatrix.core.campaign import assignment_at, choose_campaign
-from callmatrix.core.ids import CallId
+from callmatrix.core.campaign import Number, assignment_at, choose_campaign
+from callmatrix.core.ids import CallId, PublisherId
 from callmatrix.core.plan import CompiledPlan
+from callmatrix.core.rtb import Sold
 from callmatrix.dialects.carriers.render import failsafe, render, unknown_number
 from callmatrix.dialects.carriers.twiml import (
+    Arrival,
     Params,
     carrier_ref,
     parse_arrival,
@@ -20,9 +22,10 @@ from callmatrix.dialects.carriers.twiml import (
     parse_status,
 )
 from callmatrix.dialects.carriers.urls import Callback, Page
-from callmatrix.live import calls
+from callmatrix.live import calls, rtb
 from callmatrix.live.app import App
 from callmatrix.live.catalog import Wired
+from callmatrix.live.endpoints import Seller
 from callmatrix.store import calls as call_store
 from callmatrix.store import unknown
 from callmatrix.store.calls import CallbackKey, History
@@ -32,6 +35,16 @@ ANSWERED_KINDS: Final = frozenset(("gather", "dial", "whisper", "accept", "recor
 # Of these the reply is for the caller, so that a fail-safe reply is the caller's end of the call with us.
 CALLER_KINDS: Final = frozenset(("gather", "dial", "record"))
 ARRIVAL_KEY: Final = "arrival"
+
+
+class _Place(msgspec.Struct, frozen=True, kw_only=True):
+    """What an arriving call belongs to; `call_id` is given where a bid foretold the call."""
+
+    plan: CompiledPlan
+    publisher_id: PublisherId | None
+    pays_late: bool = True
+    sold: Sold | None = None
+    call_id: CallId | None = None
 
 
 async def told(
@@ -67,15 +80,11 @@ async def arrive(app: App, wired: Wired, params: Params, *, at: datetime, failed
     """
     arrival = parse_arrival(wired.dialect, params)
     number = app.catalog.number(wired.connection.id, arrival.dialed)
-    assigned = assignment_at(number, at) if number is not None else None
-    if number is None or assigned is None:
-        return await _unknown(app, wired, arrival.dialed, arrival.caller, arrival.carrier_ref, at)
     draw = app.world.draw()
-    campaign_id = choose_campaign(assigned.assignment, caller=arrival.caller, number=number.number, draw=draw)
-    plan = app.catalog.plan(wired.account_id, campaign_id)
-    if plan is None:
+    place = None if number is None else await _place(app, wired, number, arrival, at=at, draw=draw)
+    if number is None or place is None:
         return await _unknown(app, wired, arrival.dialed, arrival.caller, arrival.carrier_ref, at)
-    publisher_id = assigned.assignment.publisher_id
+    plan, campaign_id, publisher_id = place.plan, place.plan.campaign.id, place.publisher_id
     status, is_open = app.catalog.campaign_standing(wired.account_id, campaign_id, at)
     previous_call_at, history = await _before(app, plan, arrival.caller)
     event = events.Arrived(
@@ -93,12 +102,13 @@ async def arrive(app: App, wired: Wired, params: Params, *, at: datetime, failed
         previous_call_at=previous_call_at,
         campaign_status=status,
         campaign_open=is_open,
-        pays_late=assigned.pays,
+        pays_late=place.pays_late,
         tags=number.tags,
         failed_safe=bool(failed_safe),
+        sold=place.sold,
     )
     call = Call(
-        id=CallId(app.world.new_id("call")),
+        id=place.call_id or CallId(app.world.new_id("call")),
         account_id=wired.account_id,
         campaign_id=campaign_id,
         plan_version=plan.version,
@@ -116,6 +126,45 @@ async def arrive(app: App, wired: Wired, params: Params, *, at: datetime, failed
         history=history,
         failed_safe=failed_safe,
     )
+
+
+async def _place(
+    app: App, wired: Wired, number: Number, arrival: Arrival, *, at: datetime, draw: int
+) -> _Place | None:
+    """Where a number's call belongs: by its assignment, or by the bid of the endpoint whose number it is."""
+    seller = app.catalog.seller_of(wired.account_id, number.id)
+    if seller is not None:
+        return await _sold(app, wired, seller, number, arrival, at=at)
+    assigned = assignment_at(number, at)
+    if assigned is None:
+        return None
+    campaign_id = choose_campaign(assigned.assignment, caller=arrival.caller, number=number.number, draw=draw)
+    plan = app.catalog.plan(wired.account_id, campaign_id)
+    if plan is None:
+        return None
+    return _Place(plan=plan, publisher_id=assigned.assignment.publisher_id, pays_late=assigned.pays)
+
+
+async def _sold(
+    app: App, wired: Wired, seller: Seller, number: Number, arrival: Arrival, *, at: datetime
+) -> _Place | None:
+    """A call that a bid sold follows the plan by which it was priced."""
+    found = await rtb.arriving(
+        app,
+        seller,
+        number_id=number.id,
+        caller=arrival.caller,
+        connection_id=wired.connection.id,
+        carrier_ref=arrival.carrier_ref,
+        at=at,
+    )
+    campaign_id, publisher_id = seller.endpoint.campaign_id, seller.endpoint.publisher_id
+    plan = app.catalog.plan(wired.account_id, campaign_id)
+    if found.plan_version is not None:
+        plan = await app.catalog.pinned(wired.account_id, campaign_id, found.plan_version)
+    if plan is None:
+        return None
+    return _Place(plan=plan, publisher_id=publisher_id, sold=found.sold, call_id=found.call_id)
 
 
 async def callback(

@@ -11,6 +11,7 @@ from callmatrix.core.campaign import (
     Buyer,
     Campaign,
     Connection,
+    Endpoint,
     FlowDocument,
     Number,
     Offer,
@@ -81,7 +82,7 @@ def allowances(document: Config, *, inherited: Mapping[PublisherId, WhenCapped])
             return {Owner(kind="publisher", id=document.id): allowed}
         case Campaign():
             return _of_campaign(document, inherited)
-        case Number() | Connection() | FlowDocument():
+        case Number() | Connection() | FlowDocument() | Endpoint():
             return {}
         case _:
             assert_never(document)

@@ -9,6 +9,7 @@ from callmatrix.core.campaign import (
     Buyer,
     Campaign,
     Connection,
+    Endpoint,
     FlowDocument,
     Number,
     Offer,
@@ -60,6 +61,16 @@ async def remake_plans(
             raise Refused("invalid", f"The campaign {plan.campaign.name} could not go on so", problems)
 
 
+# A campaign's calls come over the numbers that are assigned to it, and over those of its endpoints.
+_NUMBERS: Final = (
+    "(select r.account_id, r.id as number_id, r.to_id as campaign_id from config_reference r"
+    " where r.kind = 'number' and r.to_kind = 'campaign' union all"
+    " select r.account_id, s.to_id, r.to_id from config_reference r join config_reference s"
+    " on s.account_id = r.account_id and s.kind = 'endpoint' and s.id = r.id and s.to_kind = 'number'"
+    " where r.kind = 'endpoint' and r.to_kind = 'campaign') n"
+)
+
+
 async def touched(
     tx: Transaction, account_id: AccountId, document: Config, *, what: str
 ) -> tuple[CampaignId, ...]:
@@ -82,7 +93,7 @@ async def touched(
         case Publisher() | Connection() | Account():
             asked = "select id from config where account_id = $1 and kind = $2 and not archived"
             named = "campaign"
-        case Number():
+        case Number() | Endpoint():
             return ()
         case _:
             assert_never(document)
@@ -96,23 +107,24 @@ async def carriers(
     """The campaigns that a saved document touches, each with every connection that its calls come over."""
     match document:
         case Number():
-            asked = "select to_id from config_reference where account_id = $1 and kind = 'number' and id = $2"
+            asked = f"select n.campaign_id from {_NUMBERS} where n.account_id = $1 and n.number_id = $2"
             named: list[str] = [row[0] for row in await tx.fetch(asked, account_id, document.id)]
         case Connection():
             asked = (
-                "select distinct s.to_id from config_reference r join config_reference s"
-                " on s.account_id = $1 and s.kind = 'number' and s.id = r.id and s.to_kind = 'campaign'"
+                f"select distinct n.campaign_id from config_reference r join {_NUMBERS}"
+                " on n.account_id = $1 and n.number_id = r.id"
                 " where r.account_id = $1 and r.kind = 'number' and r.to_kind = 'connection' and r.to_id = $2"
             )
             named = [row[0] for row in await tx.fetch(asked, account_id, document.id)]
+        case Endpoint():
+            named = [document.campaign_id]
         case _:
             named = list(await touched(tx, account_id, document, what="publish"))
     rows = await tx.fetch(
-        "select distinct r.to_id as campaign_id, c.document from config_reference r"
-        " join config_reference s on s.account_id = $1 and s.kind = 'number' and s.id = r.id"
+        f"select distinct n.campaign_id, c.document from {_NUMBERS}"
+        " join config_reference s on s.account_id = $1 and s.kind = 'number' and s.id = n.number_id"
         " and s.to_kind = 'connection' join config c on c.account_id = $1 and c.kind = 'connection'"
-        " and c.id = s.to_id where r.account_id = $1 and r.kind = 'number' and r.to_kind = 'campaign'"
-        " and r.to_id = any($2) order by 1",
+        " and c.id = s.to_id where n.account_id = $1 and n.campaign_id = any($2) order by 1",
         account_id,
         named,
     )

@@ -9,6 +9,7 @@ from callmatrix.core.campaign import (
     Buyer,
     Campaign,
     Connection,
+    Endpoint,
     FlowDocument,
     Number,
     Offer,
@@ -17,9 +18,13 @@ from callmatrix.core.campaign import (
 from callmatrix.core.documents import decode
 from callmatrix.core.flow import Flow, lift
 
-Kind = Literal["account", "buyer", "offer", "publisher", "campaign", "number", "connection", "flow"]
-Config: TypeAlias = Account | Buyer | Offer | Publisher | Campaign | Number | Connection | FlowDocument
-T = TypeVar("T", Account, Buyer, Offer, Publisher, Campaign, Number, Connection, FlowDocument)
+Kind = Literal[
+    "account", "buyer", "offer", "publisher", "campaign", "number", "connection", "flow", "endpoint"
+]
+Config: TypeAlias = (
+    Account | Buyer | Offer | Publisher | Campaign | Number | Connection | FlowDocument | Endpoint
+)
+T = TypeVar("T", Account, Buyer, Offer, Publisher, Campaign, Number, Connection, FlowDocument, Endpoint)
 
 KINDS: Final[dict[type, Kind]] = {
     Account: "account",
@@ -30,6 +35,7 @@ KINDS: Final[dict[type, Kind]] = {
     Number: "number",
     Connection: "connection",
     FlowDocument: "flow",
+    Endpoint: "endpoint",
 }
 TYPES: Final[dict[Kind, type[Any]]] = {kind: document for document, kind in KINDS.items()}
 

@@ -10,6 +10,7 @@ from callmatrix.core.campaign import (
     Buyer,
     Campaign,
     Connection,
+    Endpoint,
     FlowDocument,
     Number,
     Offer,
@@ -129,10 +130,10 @@ async def clone(
 ) -> Stored[T]:
     """A copy under a new id and name; a campaign's begins as a draft, everything else's paused.
 
-    Accounts, connections and numbers are there once and can't be copied: `Refused("conflict")`.
+    Accounts, connections, numbers and endpoints are there once and can't be copied: `Refused("conflict")`.
     """
     source = (await catalog.get(tx, account_id, kind, config_id)).document
-    if isinstance(source, Account | Connection | Number):
+    if isinstance(source, Account | Connection | Number | Endpoint):
         raise Refused("conflict", f"A {kind_of(kind)} cannot be copied")
     status = "draft" if isinstance(source, Campaign) else "paused"
     named = name or f"{source.name[: MAX_NAME - len(_COPY)]}{_COPY}"
@@ -188,7 +189,7 @@ def _running_status(document: T, *, running: bool) -> str:
             if not running:
                 return "disabled"
             return "assigned" if document.assignments else "available"
-        case Buyer() | Offer() | Publisher() | Connection() | FlowDocument():
+        case Buyer() | Offer() | Publisher() | Connection() | FlowDocument() | Endpoint():
             return "active" if running else "paused"
         case Account():
             raise Refused("conflict", "An account cannot be paused")

@@ -11,6 +11,7 @@ from callmatrix.core.campaign import (
     Buyer,
     Campaign,
     Connection,
+    Endpoint,
     FallbackOffer,
     FlowDocument,
     Number,
@@ -51,6 +52,8 @@ def of(document: Config, *, now: datetime) -> tuple[Reference, ...]:
             return tuple(_of_campaign(document))
         case Number():
             return tuple(_of_number(document, now))
+        case Endpoint():
+            return tuple(_of_endpoint(document))
         case _:
             assert_never(document)
 
@@ -81,6 +84,13 @@ def _of_number(number: Number, now: datetime) -> Iterator[Reference]:
         for order, share in enumerate(assignment.split):
             field = f"assignments.{place}.split.{order}.campaign_id"
             yield Reference(field=field, kind="campaign", id=share.campaign_id)
+
+
+def _of_endpoint(endpoint: Endpoint) -> Iterator[Reference]:
+    yield Reference(field="campaign_id", kind="campaign", id=endpoint.campaign_id)
+    yield Reference(field="publisher_id", kind="publisher", id=endpoint.publisher_id)
+    for place, number_id in enumerate(endpoint.numbers):
+        yield Reference(field=f"numbers.{place}", kind="number", id=number_id)
 
 
 async def missing(

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Final, assert_never
 
-from callmatrix.core.call import bidding, events
+from callmatrix.core.call import bidding, events, settlement
 from callmatrix.core.call.commands import Connect, HangUp, Look, Record, Reject, Reserve
 from callmatrix.core.call.consent import must_prompt
 from callmatrix.core.call.draft import Draft
@@ -44,8 +44,9 @@ def begin(draft: Draft) -> None:
 def ask(draft: Draft) -> None:
     """Ask how the world stands, unless the bounds of this call are used up."""
     plan = draft.plan.campaign.plan
-    dialled = sum(1 for attempt in draft.call.attempts if attempt.state != "refused")
-    refused = len(draft.call.attempts) - dialled
+    spent = _spent(draft.call)
+    dialled = sum(1 for attempt in spent if attempt.state != "refused")
+    refused = len(spent) - dialled
     waited_s = _waited_s(draft)
     if dialled >= plan.max_attempts or refused >= MAX_REFUSED_CLAIMS or waited_s >= plan.max_wait_s:
         draft.note("attempts_used_up", dialled=dialled, refused=refused, waited_s=waited_s)
@@ -69,6 +70,13 @@ def choose(draft: Draft, event: events.Looked | events.BidsReturned) -> None:
     if decision.ask:
         bidding.ask(draft, decision.ask)
         return
+    held = _held(draft.call)
+    if held is not None and decision.chosen is not None and decision.chosen.offer_id == held.offer_id:
+        _claim_held(draft, held, decision.chosen)
+        return
+    if held is not None:
+        settlement.release(draft, held.id)
+        draft.change(held, state="refused", refusal="held_in_vain", ended_at=draft.at, settled=True)
     if decision.chosen is None:
         draft.note("nobody_eligible")
         fall_back(draft, draft.plan.campaign.fallback)
@@ -87,13 +95,14 @@ def given_at(call: Call, plan: CompiledPlan, event: events.Looked | events.BidsR
 def _given(draft: Draft, event: events.Looked | events.BidsReturned) -> Given:
     """What the decision may know: the call's facts, the world, and what was tried."""
     call, plan = draft.call, draft.plan
+    held = _held(call)
     return Given(
         facts=facts_of(call, plan, event.at),
         looked=event.world,
         at=event.at,
         draw=event.draw,
-        attempt_number=len(call.attempts) + 1,
-        tried=tuple(attempt.offer_id for attempt in call.attempts if attempt.offer_id is not None),
+        attempt_number=len(_spent(call)) + 1,
+        tried=tuple(attempt.offer_id for attempt in _spent(call) if attempt.offer_id is not None),
         tariff=plan.tariff_of(call.connection_id),
         pays_publisher=call.pays_late,
         bids=call.bids,
@@ -101,8 +110,47 @@ def _given(draft: Draft, event: events.Looked | events.BidsReturned) -> Given:
         may_ask=bidding.may_ask(draft),
         fallback_only=isinstance(call.treatment, FallbackOffer),
         sold_terms=terms_of_sale(call, plan),
-        held=call.sold.held if call.sold is not None and not call.attempts else None,
+        held=None if held is None else held.offer_id,
     )
+
+
+def hold(draft: Draft, claim: Claim) -> None:
+    """The first attempt's capacity is held already, for the bid by which the call was sold."""
+    attempt = Attempt(
+        id=claim.attempt_id,
+        number=1,
+        claim=claim,
+        reserved_at=draft.at,
+        offer_id=claim.offer_id,
+        buyer_id=claim.buyer_id,
+    )
+    draft.set(attempts=(attempt,))
+
+
+def _held(call: Call) -> Attempt | None:
+    """While offers are chosen, the only claim that is out is the one held for a bid."""
+    return next((attempt for attempt in call.attempts if attempt.state == "reserving"), None)
+
+
+def _spent(call: Call) -> tuple[Attempt, ...]:
+    return tuple(attempt for attempt in call.attempts if attempt.state != "reserving")
+
+
+def _claim_held(draft: Draft, held: Attempt, chosen: Chosen) -> None:
+    """Order the reservation that is there: asked again, it is granted while it is held."""
+    offer = draft.plan.offers[chosen.offer_id]
+    question = Reserve(claim=held.claim)
+    draft.change(
+        held,
+        price=chosen.price,
+        bid=chosen.bid,
+        won=chosen.won,
+        earns=chosen.earns,
+        pays_publisher=chosen.pays_publisher,
+        time_limit_s=min(offer.time_limit_s, _time_left_s(draft)),
+    )
+    draft.set(state="reserving", question=question)
+    draft.order(question)
 
 
 def claim_offer(draft: Draft, chosen: Chosen) -> None:

@@ -30,8 +30,8 @@ class Arrived(_Event, frozen=True, kw_only=True, tag="arrived"):
     `failed_safe`: the database was gone, the caller got the fail-safe reply, and this is told afterwards.
     `blocked_by` is the block-list entry that the caller or number matches. `previous_call_at` is the same
     caller's last call to this campaign. `campaign_status` and `campaign_open` are the live ones. `pings`
-    is False for a test call that asks no bidder (rule 2). `sold`: the number is an RTB endpoint's, and this is
-    the bid that the call answers, or why there is none.
+    is False for a test call that asks no bidder (rule 2). `sold`: the number is an RTB endpoint's, and this
+    is the bid that the call answers, or why there is none.
     """
 
     draw: int

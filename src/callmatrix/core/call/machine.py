@@ -105,6 +105,7 @@ def _arrive(draft: Draft, event: events.Arrived) -> None:
         code, values = reason
         draft.note(code, **values)
         draft.set(blocked=code, state="closing", end_reason=code)
+        settlement.drop_claims(draft)
         draft.order(Reject(reason="rejected"))
     elif event.campaign_status != "live":
         draft.note("campaign_not_live", status=event.campaign_status)
@@ -117,7 +118,7 @@ def _arrive(draft: Draft, event: events.Arrived) -> None:
 
 
 def _sold(draft: Draft, sold: SoldBid) -> None:
-    """The call answers a bid: what its seller said of the caller is known, and so are the bids it rests on."""
+    """The call answers a bid: what its seller said of the caller is known, as are the bids it rests on."""
     draft.note("sold", bid=sold.bid_id, amount=sold.amount, min_s=sold.min_s)
     draft.set(
         sold=sold,
@@ -128,6 +129,8 @@ def _sold(draft: Draft, sold: SoldBid) -> None:
         asked=sold.asked,
         auctions=sold.rounds,
     )
+    if sold.held is not None:
+        dialling.hold(draft, sold.held)
 
 
 def _failed_safe(draft: Draft, asked: str) -> None:
@@ -146,6 +149,7 @@ def _failed_safe(draft: Draft, asked: str) -> None:
 def _turn_away(draft: Draft, *, code: str) -> None:
     """A paused or closed campaign: its closed treatment, which may dial (with a reservation)."""
     draft.set(end_reason=code)
+    settlement.drop_claims(draft)
     dialling.treat(draft, draft.plan.campaign.closed_treatment)
 
 

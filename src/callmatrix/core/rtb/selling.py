@@ -5,7 +5,7 @@ from typing import Final, assert_never
 
 import msgspec
 
-from callmatrix.core.auction import Lead
+from callmatrix.core.auction import Lead, gives_away
 from callmatrix.core.campaign import BidFixed, BidLess, BidShare, Endpoint, MarginFloor
 from callmatrix.core.caps import Claim
 from callmatrix.core.geo import CallerGeo, caller_geo
@@ -104,7 +104,11 @@ def lead_of_request(
         state=facts.caller_state,
         zip=facts.zip,
         area_code=facts.area_code,
-        fields=request.fields,
+        fields={
+            name: value
+            for name, value in request.fields.items()
+            if request.exposed or not gives_away(value, request.caller)
+        },
         shared=endpoint.shared_fields,
         source=endpoint.publisher_id,
     )

@@ -5,7 +5,8 @@ from typing import Literal
 import msgspec
 
 from callmatrix.core.auction import Bid
-from callmatrix.core.ids import BidId, EndpointId, OfferId, PublisherId
+from callmatrix.core.caps import Claim
+from callmatrix.core.ids import BidId, EndpointId, PublisherId
 from callmatrix.core.money import Money
 from callmatrix.core.plan import CompiledPlan
 from callmatrix.core.pricing import FixedPrice, PublisherTerms
@@ -25,8 +26,8 @@ class SoldBid(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
     """The bid that the call answers: the publisher gets `amount` once it lasts `min_s` billable seconds.
 
     `zip`, `state` and `fields` are what the seller said of the caller; of these bidders may see `shared`.
-    `held` is the offer for which capacity is reserved by the call's first attempt. `bids` and `asked` are
-    those of the auction that priced the bid.
+    `held` is the claim of the call's first attempt, reserved already. `bids` and `asked` are
+    those of the auction that priced the bid, in so many `rounds`.
     """
 
     bid_id: BidId
@@ -37,9 +38,10 @@ class SoldBid(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
     state: str | None = None
     fields: dict[str, str] = {}
     shared: tuple[str, ...] = ()
-    held: OfferId | None = None
+    held: Claim | None = None
     bids: tuple[Bid, ...] = ()
     asked: tuple[Asked, ...] = ()
+    rounds: int = 0
 
 
 class NotSold(
