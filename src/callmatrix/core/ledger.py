@@ -6,7 +6,7 @@ from typing import Final, Literal, get_args
 
 import msgspec
 
-from callmatrix.core.ids import BuyerId, CallId, ConnectionId, NumberId, PublisherId
+from callmatrix.core.ids import BuyerId, CallId, ConnectionId, LeadId, NumberId, PublisherId
 from callmatrix.core.money import ZERO, Money
 from callmatrix.core.pricing import Difference
 
@@ -43,13 +43,15 @@ class Posting(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Transaction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Postings that sum to zero. Idempotent by `key`: for calls `<call>/<kind>/<rating revision>`."""
+    """Postings that sum to zero. Idempotent by `key`: for calls `<call>/<kind>/<rating revision>`, for leads
+    that came by form likewise."""
 
     key: str
     kind: TransactionKind
     at: datetime
     postings: tuple[Posting, ...]
     call_id: CallId | None = None
+    lead_id: LeadId | None = None
     rating_revision: int = 0
     reason: str = ""
 
@@ -258,6 +260,11 @@ def correction(
             )
         )
     return tuple(transactions)
+
+
+def of_lead(transaction: Transaction, lead_id: LeadId) -> Transaction:
+    """A transaction that was made as a call's, as that of a lead which came by form and has this id."""
+    return msgspec.structs.replace(transaction, call_id=None, lead_id=lead_id)
 
 
 def balanced(transaction: Transaction) -> bool:

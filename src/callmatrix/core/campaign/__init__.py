@@ -39,6 +39,7 @@ from callmatrix.core.campaign.checks import offer_problems as offer_problems
 from callmatrix.core.campaign.checks import plan_problems as plan_problems
 from callmatrix.core.campaign.checks import publisher_problems as publisher_problems
 from callmatrix.core.campaign.document import Document as Document
+from callmatrix.core.campaign.documents import BY_FORM as BY_FORM
 from callmatrix.core.campaign.documents import E164 as E164
 from callmatrix.core.campaign.documents import MAX_ATTEMPTS as MAX_ATTEMPTS
 from callmatrix.core.campaign.documents import MAX_CALL_S as MAX_CALL_S
@@ -93,4 +94,5 @@ from callmatrix.core.campaign.endpoints import Endpoint as Endpoint
 from callmatrix.core.campaign.endpoints import RequestLimits as RequestLimits
 from callmatrix.core.campaign.endpoints import endpoint_problems as endpoint_problems
 from callmatrix.core.campaign.endpoints import may_come_from as may_come_from
+from callmatrix.core.campaign.forms import MAX_FORM_FIELDS as MAX_FORM_FIELDS
 from callmatrix.core.campaign.forms import FormTerms as FormTerms

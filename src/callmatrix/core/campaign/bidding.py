@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from callmatrix.core import rules
 from callmatrix.core.campaign.bidders import Bidder, StaticAbove, TrackDriveFormat, needs_number
-from callmatrix.core.campaign.documents import Campaign, Entry, FallbackOffer, Offer
+from callmatrix.core.campaign.documents import BY_FORM, Campaign, Entry, FallbackOffer, Offer
 from callmatrix.core.errors import Problem
 from callmatrix.core.ids import OfferId
 from callmatrix.core.money import ZERO
@@ -16,7 +16,7 @@ def asking_problems(offer: Offer) -> Iterator[Problem]:
     bidder = offer.bidder
     if bidder is None:
         return
-    if not isinstance(offer.price, BidPrice):
+    if not isinstance(offer.price, BidPrice) and BY_FORM.isdisjoint(offer.channels):
         yield Problem(
             field="price",
             problem="The offer has a bidder, but its price is not the bid",
@@ -40,7 +40,7 @@ def holding_problems(campaign: Campaign, *, offers: Mapping[OfferId, Offer]) -> 
         )
     for place, entry in enumerate(campaign.plan.entries):
         offer = offers.get(entry.offer_id)
-        if offer is not None and offer.bidder is not None:
+        if offer is not None and offer.bidder is not None and BY_FORM.isdisjoint(offer.channels):
             yield from _entry(entry, f"plan.entries.{place}.price")
     if terms.share_number:
         return

@@ -4,7 +4,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import pairwise
 
 from callmatrix.core import geo, hours, rules
+from callmatrix.core.campaign.bidders import TrackDriveFormat
+from callmatrix.core.campaign.bidding import asking_problems, holding_problems, holding_warnings
 from callmatrix.core.campaign.documents import (
+    BY_FORM,
     PERCENT,
     Account,
     Buyer,
@@ -23,6 +26,8 @@ from callmatrix.core.ids import BuyerId, CampaignId, OfferId, PublisherId
 from callmatrix.core.money import ZERO
 from callmatrix.core.pricing import (
     NEVER_S,
+    BidPrice,
+    FixedPrice,
     Price,
     PublisherTerms,
     minimum_threshold_s,
@@ -70,6 +75,8 @@ def offer_problems(offer: Offer) -> tuple[Problem, ...]:
             *limits_problems(offer.limits, field="limits"),
             *_reroute(offer, offer.price, "reroute_below_s"),
             *_twice(offer.required_fields, "required_fields"),
+            *_form(offer),
+            *asking_problems(offer),
         )
     )
 
@@ -107,6 +114,7 @@ def campaign_problems(
         found += _entry(entry, f"plan.entries.{place}", offer=offers.get(entry.offer_id))
     found += _uncaptured(campaign, offers=offers, flow_fields=flow_fields)
     found += _other_offer_when_closed(campaign)
+    found += holding_problems(campaign, offers=offers)
     return _some(found)
 
 
@@ -124,8 +132,10 @@ def _other_offer_when_closed(campaign: Campaign) -> Iterable[Problem]:
 def campaign_warnings(
     campaign: Campaign, *, offers: Mapping[OfferId, Offer], publishers: Mapping[PublisherId, Publisher]
 ) -> tuple[Problem, ...]:
-    """What a campaign may be saved with, but somebody should know: payout earned before revenue (rule 8)."""
-    return _some(_early_payouts(campaign, offers=offers, publishers=publishers))
+    """What a campaign may be saved with, but somebody should know: payout earned before revenue (rule 8),
+    and auctions in which bidders are not asked or not waited for."""
+    early = _early_payouts(campaign, offers=offers, publishers=publishers)
+    return _some((*early, *holding_warnings(campaign, offers=offers)))
 
 
 def number_problems(number: Number, *, campaigns: Collection[CampaignId]) -> tuple[Problem, ...]:
@@ -256,6 +266,40 @@ def _reroute(offer: Offer, price: Price, field: str) -> Iterator[Problem]:
         )
 
 
+def _form(offer: Offer) -> Iterator[Problem]:
+    """An offer that takes forms: there is no duration, and the post to its bidder is the sale."""
+    if BY_FORM.isdisjoint(offer.channels):
+        return
+    yield from _form_price(offer.price, "price")
+    if offer.converts_on != "duration":
+        yield Problem(
+            field="converts_on",
+            problem=f"A form is owed when its buyer accepts it, not by {offer.converts_on}",
+            remedy="Use duration, or make an offer apart for forms",
+        )
+    if offer.bidder is None or not (offer.bidder.post_url or _posts_by_its_format(offer)):
+        yield Problem(
+            field="bidder.post_url" if offer.bidder is not None else "bidder",
+            problem="Nobody says where forms are posted to",
+            remedy="Give the offer a bidder with a post_url, or let it take calls only",
+        )
+
+
+def _posts_by_its_format(offer: Offer) -> bool:
+    """TrackDrive's post commits a bid; without one there is nothing to commit."""
+    trackdrive = offer.bidder is not None and isinstance(offer.bidder.format, TrackDriveFormat)
+    return trackdrive and isinstance(offer.price, BidPrice)
+
+
+def _form_price(price: Price, field: str) -> Iterator[Problem]:
+    if not isinstance(price, FixedPrice | BidPrice) or price.after_s:
+        yield Problem(
+            field=field,
+            problem="A form has no duration that a price could hang on",
+            remedy="Use a fixed price or a bid with after_s 0, or make an offer apart for forms",
+        )
+
+
 def _publisher_in_campaign(
     one: PublisherInCampaign, field: str, *, known: Collection[PublisherId]
 ) -> Iterator[Problem]:
@@ -273,6 +317,8 @@ def _entry(entry: Entry, field: str, *, offer: Offer | None) -> Iterator[Problem
     yield from price_problems(entry.price, field=f"{field}.price")
     if offer is not None:
         yield from _reroute(offer, entry.price, f"{field}.price")
+        if not BY_FORM.isdisjoint(offer.channels):
+            yield from _form_price(entry.price, f"{field}.price")
 
 
 def _uncaptured(
@@ -280,7 +326,9 @@ def _uncaptured(
 ) -> Iterator[Problem]:
     for place, entry in enumerate(campaign.plan.entries):
         offer = offers.get(entry.offer_id)
-        missing = [] if offer is None else [name for name in offer.required_fields if name not in flow_fields]
+        if offer is None or "call" not in offer.channels:  # what a form brings is not known before it comes
+            continue
+        missing = [name for name in offer.required_fields if name not in flow_fields]
         if missing:
             yield Problem(
                 field=f"plan.entries.{place}.offer_id",

@@ -7,6 +7,7 @@ import msgspec
 
 from callmatrix.core.campaign.bidders import AuctionTerms, Bidder
 from callmatrix.core.campaign.document import Document
+from callmatrix.core.campaign.forms import FormTerms
 from callmatrix.core.caps import Limits
 from callmatrix.core.flow import FieldName, Flow, Text, Url
 from callmatrix.core.hours import Hours
@@ -52,6 +53,7 @@ CallSeconds = Annotated[int, msgspec.Meta(ge=MIN_TIME_LIMIT_S, le=MAX_CALL_S)]
 Status = Literal["active", "paused", "archived"]
 Channel = Literal["call", "form", "callback"]
 """How a lead reaches us: a phone call, a form, or a form that asks to be called."""
+BY_FORM: Final[frozenset[Channel]] = frozenset({"form", "callback"})
 
 
 class PhoneDestination(Document, frozen=True, kw_only=True, tag_field="kind", tag="phone"):
@@ -273,6 +275,7 @@ class Campaign(Document, frozen=True, kw_only=True):
     recording: Recording = Recording()
     margin_floor: MarginFloor = MarginFloor()
     auction: AuctionTerms = AuctionTerms()
+    form: FormTerms = FormTerms()
     fallback: Fallback = FallbackMessage()
     closed_treatment: Fallback = FallbackMessage(text="We are closed right now. Please call again later.")
     max_call_s: CallSeconds = 3_600
