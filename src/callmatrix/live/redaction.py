@@ -47,12 +47,17 @@ def kept_reply(body: bytes, *, number: str | None, secrets: Iterable[str] = ()) 
 
 def kept_text(text: str, *, number: str | None, secrets: Iterable[str] = (), at_most: int = MAX_KEPT) -> str:
     """A text fit to be kept: storable, without the secrets however they are written, the number masked."""
-    text = text[:MAX_READ].encode(errors="replace").decode().replace("\0", "")
+    storable = text[:MAX_READ].encode(errors="replace").decode().replace("\0", "")
+    return without_number(without_secrets(storable, secrets), number)[:at_most]
+
+
+def without_secrets(text: str, secrets: Iterable[str]) -> str:
+    """The text with each secret hidden, however it is written there."""
     for secret in secrets:
         if len(secret) >= MIN_SECRET:
             for written in spellings(secret):
                 text = text.replace(written, HIDDEN)
-    return without_number(text, number)[:at_most]
+    return text
 
 
 def spellings(secret: str) -> tuple[str, ...]:
