@@ -9,8 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from callmatrix.core import documents
 from callmatrix.core.auction import NoBid, Offered, Performance, Ping, Post, Posted, PostRefused
 from callmatrix.core.campaign import Bidder
@@ -133,6 +131,3 @@ def _reply(given: dict[str, Any]) -> HttpReply:
         body = given["text"].encode()
     return HttpReply(status=given.get("status", 200), body=body, headers=given.get("headers", JSON_TYPE))
 
-
-def replaced(value: Any, **changes: Any) -> Any:
-    return msgspec.structs.replace(value, **changes)
