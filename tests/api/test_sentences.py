@@ -10,6 +10,7 @@ import callmatrix
 import make
 from callmatrix.api.call_story import VERDICTS
 from callmatrix.api.sentences import NOTES, told_event, told_note
+from callmatrix.core.auction import Bid, PingResult
 from callmatrix.core.call import Note, events
 from callmatrix.core.call.value import Attempt
 from callmatrix.core.caps import CapRefusal, Claim, Owner
@@ -18,8 +19,8 @@ from callmatrix.core.money import Money
 from callmatrix.core.pricing.rating import RatingCode
 from callmatrix.core.routing import Looked
 from callmatrix.core.routing.values import RefusalCode
-
 from callmatrix.core.rtb import NotSoldCode
+
 CORE = Path(callmatrix.__file__).parent / "core"
 # Of the reasons that a rating gives, those that only the other side can have.
 PAYOUT_ONLY = {"paid", "publisher_not_on_call", "number_cooldown_expired", "capped_unpaid"}
@@ -53,8 +54,8 @@ def noted() -> set[str]:
     return (
         codes - {"revenue_", "payout_"}
         | set(get_args(CapRefusal))
-        | {f"revenue_{code}" for code in ratings - PAYOUT_ONLY}
         | set(get_args(NotSoldCode))
+        | {f"revenue_{code}" for code in ratings - PAYOUT_ONLY}
         | {f"payout_{code}" for code in ratings - REVENUE_ONLY}
     )
 
@@ -105,6 +106,28 @@ TOLD: tuple[tuple[events.Event, str], ...] = (
     (
         events.Looked(at=AT, draw=1, world=Looked()),
         "The open offers, the rotation and the caller's earlier calls were read for routing.",
+    ),
+    (
+        events.BidsReturned(
+            at=AT,
+            draw=1,
+            world=Looked(),
+            round=1,
+            results=(
+                PingResult(
+                    offer_id=OfferId("off_1"),
+                    ping_id="p1",
+                    bid=Bid(offer_id=OfferId("off_1"), amount=USD("9")),
+                ),
+                PingResult(offer_id=OfferId("off_2"), ping_id="p2", code="timed_out"),
+            ),
+            spent_ms=180,
+        ),
+        "2 bidders asked: 1 bids, the best 9.00, in 180 ms.",
+    ),
+    (
+        events.PostAnswered(at=AT, attempt_id=OFFER, code="no_bid"),
+        "The lead was posted to Offer 1 before the dial, who refused it (no_bid).",
     ),
     (events.Reserved(at=AT, attempt_id=OFFER), "Capacity for Offer 1 was reserved; it is dialled."),
     (

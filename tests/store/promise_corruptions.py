@@ -38,6 +38,15 @@ def one_more_charge(key: str, *, buyer_id: str, revision: int) -> tuple[str, str
     )
 
 
+def one_more_event(kind: str, *, document: str, commands: str = "[]", version: int = 99) -> str:
+    """An event that the first call never took."""
+    return (
+        "insert into call_event (account_id, call_id, version, kind, at, document, trace, commands)"
+        f" select account_id, call_id, {version}, '{kind}', at, '{document}', trace, '{commands}'"
+        " from call_event where call_id = 'call_1' and version = 1"
+    )
+
+
 # What is done to the rows; the promise that it breaks; the counterexamples of that promise, whole.
 CORRUPTIONS: tuple[tuple[tuple[str, ...], str, tuple[str, ...]], ...] = (
     (
@@ -260,6 +269,31 @@ CORRUPTIONS: tuple[tuple[tuple[str, ...], str, tuple[str, ...]], ...] = (
         ),
         "a_higher_price_never_loses",
         ("call call_1: off_2 lost to off_1 when its price was higher",),
+    ),
+    (
+        (
+            one_more_event(
+                "bids_returned",
+                document='{"results":[{"offer_id":"off_1","bid":{"offer_id":"off_1","amount":"30.00"}}]}',
+            ),
+            "update call set document = jsonb_set(document::jsonb, '{attempts,0,won}',"
+            ' \'{"offer_id":"off_1","amount":"30.00"}\')::text where id = \'call_1\'',
+        ),
+        "auctions_charge_the_clearing_price",
+        ("transaction call_1/charge/1: 29000000 micros were charged, which off_1 never bid",),
+    ),
+    (
+        (
+            one_more_event(
+                "looked",
+                document="{}",
+                commands='[{"kind":"ping","round":1,"offer_ids":["off_1"],"deadline_ms":2000}]',
+                version=98,
+            ),
+            one_more_event("bids_returned", document='{"round":1,"spent_ms":4001}'),
+        ),
+        "no_auction_outlasts_its_deadline",
+        ("call call_1: round 1 took 4001 ms of 2000",),
     ),
     (
         ("update call set publisher_id = null where id = 'call_3'",),

@@ -36,9 +36,17 @@ VERDICTS: Final[dict[str, str]] = {
     "no_funds": "The buyer has not enough funds.",
     "blocked": "Blocked.",
     "below_margin": "Under the campaign's margin floor.",
-    "no_price": "No price: bid {bid}, floor {floor}.",
+    "simulate_only": "On trial: its bidder is pinged for the record and never gets a call.",
+    "bid_expired": "Its bid of {bid} expired at {expires_at}, before the call could be set up.",
+    "below_floor": "Its bid of {bid} is under its floor of {floor}.",
+    "below_reserve": "Its bid of {bid} is under the campaign's reserve price of {reserve}.",
+    "no_bid": "Its bidder was pinged and has no bid: {answer}.",
+    "no_price": "No price: only a bid tells it, and its bidder was not pinged.",
+    "static_refused": "Nobody bid, and the campaign then takes no price like its {price}.",
     "lower_tier": "Eligible, but an offer of a higher tier is there (priority {best_priority}).",
     "outbid": "Eligible, but ranked behind {by}.",
+    "asked": "Eligible; its bidder was pinged.",
+    "awaits_bids": "Eligible; bidders of its tier were pinged first.",
 }
 
 

@@ -7,6 +7,7 @@ from callmatrix.core.ids import AccountId, CampaignId
 from callmatrix.core.plan import CompiledPlan, compile_plan
 from callmatrix.store.db import Database, Transaction
 from callmatrix.store.plans import load
+from callmatrix.store.promises.auctions import broken_auctions
 from callmatrix.store.promises.broken import MAX_COUNTEREXAMPLES, PROMISES, Broken
 from callmatrix.store.promises.funds import broken_funds
 from callmatrix.store.promises.limits import broken_limits
@@ -44,6 +45,7 @@ async def counterexamples(
                 *await broken_sums(connection, account_id, now=now),
                 *await broken_limits(connection, account_id),
                 *await broken_funds(connection, account_id),
+                *await broken_auctions(connection, account_id),
                 *await broken_replays(
                     connection, account_id, plan_of=plan_of or _stored(connection, account_id)
                 ),

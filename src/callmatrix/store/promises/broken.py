@@ -21,6 +21,8 @@ PROMISES: Final = (
     "closed_offers_are_never_dialled",
     "nothing_is_dialled_unreserved",
     "a_higher_price_never_loses",
+    "auctions_charge_the_clearing_price",
+    "no_auction_outlasts_its_deadline",
     "payout_needs_a_publisher",
     "funds_are_never_overdrawn",
     "test_calls_touch_nothing",
