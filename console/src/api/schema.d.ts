@@ -95,6 +95,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/me/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Where one is signed in, newest first
+         * @description For the roles admin, manager, analyst, buyer, publisher; an API key needs the scope read.
+         */
+        get: operations["list_sessions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/me/sessions/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * End one of one's own sessions
+         * @description For the roles admin, manager, analyst, buyer, publisher; an API key needs the scope read.
+         */
+        delete: operations["end_session_elsewhere"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/calls": {
         parameters: {
             query?: never;
@@ -219,6 +259,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/stop": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Stop everything: pause every live campaign and end the calls that are up
+         * @description For the roles admin, manager; an API key needs the scope write.
+         */
+        post: operations["stop_everything"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/calls/{id}/stop": {
         parameters: {
             query?: never;
@@ -253,6 +313,72 @@ export interface paths {
          * @description For the roles admin, manager; an API key needs the scope write.
          */
         post: operations["stop_campaign"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/leads": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Search leads that came by form, newest first
+         * @description For the roles admin, manager, analyst, buyer, publisher; an API key needs the scope read.
+         */
+        get: operations["list_leads"];
+        put?: never;
+        /**
+         * Send a form: it is checked, auctioned and sold
+         * @description Answers when the lead is sold or nobody took it. One that is sent again with the same `Idempotency-Key` or `external_id` is the same lead. Spam is kept with the state `rejected`.
+         *
+         *     For the roles admin, manager, publisher; an API key needs the scope write.
+         */
+        post: operations["submit_lead"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/leads/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One lead: what happened step by step, and why
+         * @description For the roles admin, manager, analyst, buyer, publisher; an API key needs the scope read.
+         */
+        get: operations["read_lead"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/leads/{id}/adjustments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Credit the buyer, claw back from the publisher
+         * @description For the roles admin, manager; an API key needs the scope money.
+         */
+        post: operations["adjust_lead"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1953,6 +2079,48 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/facts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Sums over calls, by what they have in common
+         * @description `metrics`: some of received, connected, converted, paid, blocked, bridged_ms, revenue, payout, cost, profit. `by`: at most 4 of campaign_id, publisher_id, buyer_id, offer_id, number_id, caller_state, end_reason, blocked, disposition, hour, day, month. Ratios are for who asks to make: answer rate = connected ÷ received, conversion rate = converted ÷ connected.
+         *
+         *     For the roles admin, manager, analyst, buyer, publisher; an API key needs the scope read.
+         */
+        get: operations["read_facts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/caps/near": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Whose caps are nearly or wholly used now
+         * @description For the roles admin, manager, analyst; an API key needs the scope read.
+         */
+        get: operations["list_near_caps"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/transactions": {
         parameters: {
             query?: never;
@@ -2319,6 +2487,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/names": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What records are called, by their ids or a part of the name
+         * @description For the roles admin, manager, analyst, buyer, publisher; an API key needs the scope read.
+         */
+        get: operations["list_names"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/connections/{id}/secrets": {
         parameters: {
             query?: never;
@@ -2511,6 +2699,27 @@ export interface components {
             field: string;
             problem: string;
             remedy: string;
+        };
+        /**
+         * OpenSessionPage
+         * @description Items in order; `next_cursor` is null on the last page.
+         */
+        OpenSessionPage: {
+            items: components["schemas"]["OpenSession"][];
+            /** @default null */
+            next_cursor: string | null;
+        };
+        /**
+         * OpenSession
+         * @description One sign-in that is in force; `current` is the one that asks.
+         */
+        OpenSession: {
+            id: string;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            expires_at: string;
+            current: boolean;
         };
         /**
          * CallSummaryPage
@@ -2880,7 +3089,7 @@ export interface components {
         };
         /**
          * Transaction
-         * @description Postings that sum to zero. Idempotent by `key`: for calls `<call>/<kind>/<rating revision>`.
+         * @description Postings that sum to zero. Idempotent by `key`: for calls `<call>/<kind>/<rating revision>`, for leads that came by form likewise.
          */
         Transaction: {
             key: string;
@@ -2890,6 +3099,7 @@ export interface components {
             at: string;
             postings: components["schemas"]["Posting"][];
             call_id?: string | null;
+            lead_id?: string | null;
             rating_revision?: number;
             reason?: string;
         };
@@ -2944,6 +3154,16 @@ export interface components {
             at: string;
         };
         /**
+         * StoppedEverything
+         * @description The campaigns that were paused, and what came of the order to end each call that was up.
+         */
+        StoppedEverything: {
+            campaigns: string[];
+            calls: {
+                [key: string]: "ending" | "over" | "refused";
+            };
+        };
+        /**
          * StoppedCalls
          * @description What came of the order, by call: `ending` (the carrier took it), `over`, or `refused`.
          */
@@ -2951,6 +3171,231 @@ export interface components {
             calls: {
                 [key: string]: "ending" | "over" | "refused";
             };
+        };
+        /**
+         * LeadSummary
+         * @description One lead in a list. Buyers see no payout or publisher, publishers no revenue or buyer, and neither the whole phone number.
+         */
+        LeadSummary: {
+            id: string;
+            state: string;
+            test: boolean;
+            /** @enum {unknown} */
+            channel: "call" | "callback" | "form";
+            campaign_id: string;
+            publisher_id: string | null;
+            buyer_id: string | null;
+            offer_id: string | null;
+            external_id: string | null;
+            phone: string;
+            phone_state: string | null;
+            /** Format: date-time */
+            submitted_at: string;
+            sold_at: string | null;
+            ended_at: string | null;
+            revenue: string | null;
+            payout: string | null;
+            profit: string | null;
+            rejected: string;
+            end_reason: string;
+            review: string;
+        };
+        /**
+         * LeadSummaryPage
+         * @description Items in order; `next_cursor` is null on the last page.
+         */
+        LeadSummaryPage: {
+            items: components["schemas"]["LeadSummary"][];
+            /** @default null */
+            next_cursor: string | null;
+        };
+        /**
+         * LeadDetail
+         * @description One lead, whole. `replays` says that its events, taken again, lead to the lead as it is stored. Buyers and publishers get the summary and (buyers) their own posts.
+         */
+        LeadDetail: {
+            lead: components["schemas"]["LeadSummary"];
+            campaign: string;
+            plan_version: number;
+            contact: components["schemas"]["Contact"] | null;
+            fields: {
+                [key: string]: string;
+            };
+            consent: components["schemas"]["Consent"] | null;
+            source_url: string;
+            ip: string;
+            timeline: components["schemas"]["LeadMoment"][];
+            attempts: components["schemas"]["LeadAttempt"][];
+            money: components["schemas"]["LeadMoney"] | null;
+            replays: boolean | null;
+        };
+        /**
+         * Contact
+         * @description Who it is. `phone` is E.164; what was not told is empty.
+         */
+        Contact: {
+            phone: string;
+            name?: string;
+            first_name?: string;
+            last_name?: string;
+            email?: string;
+            address?: string;
+            city?: string;
+            state?: string;
+            zip?: string;
+        };
+        /**
+         * Consent
+         * @description What the sender of the form agreed to, word for word, and when; `version` is the text's, if it has one.
+         */
+        Consent: {
+            text: string;
+            /** Format: date-time */
+            at: string;
+            version?: string;
+        };
+        /**
+         * LeadMoment
+         * @description One event of a lead: when, what happened in plain English, what was decided by it, and the pings.
+         */
+        LeadMoment: {
+            version: number;
+            /** Format: date-time */
+            at: string;
+            kind: string;
+            text: string;
+            notes: components["schemas"]["ToldNote"][];
+            decision: components["schemas"]["ToldDecision"] | null;
+            pings: components["schemas"]["PingResult"][];
+        };
+        /**
+         * PingResult
+         * @description One ping of an auction: its `bid`, or why there is none. Times in microseconds from the auction's start (connect, TLS and first byte where there were any); `status` 0: no whole reply.
+         */
+        PingResult: {
+            offer_id: string;
+            ping_id: string;
+            bid?: components["schemas"]["Bid"] | null;
+            code?: ("address_refused" | "bad_amount" | "bad_currency" | "bad_destination" | "bad_expiry" | "busy" | "http_error" | "interrupted" | "malformed" | "no_bid" | "out_of_time" | "overloaded" | "redirected" | "terms_duplicates" | "terms_min_s" | "throttled" | "timed_out" | "too_large" | "unconfigured" | "unreachable") | "";
+            detail?: string;
+            status?: number;
+            reused?: boolean;
+            connect_us?: number;
+            tls_us?: number;
+            first_byte_us?: number;
+            total_us?: number;
+        };
+        /**
+         * Bid
+         * @description What an offer's buyer bids for this call: `amount` is owed, `rank_by` is compared (None: the amount). `destination` is where the bidder wants the call, None for the offer's own.
+         */
+        Bid: {
+            offer_id: string;
+            /**
+             * @description An amount in the account's currency, as a decimal string
+             * @example 12.50
+             */
+            amount: string;
+            rank_by?: string | null;
+            bid_id?: string;
+            ping_id?: string;
+            expires_at?: string | null;
+            destination?: components["schemas"]["PhoneDestination"] | components["schemas"]["SipDestination"] | null;
+        };
+        /**
+         * PhoneDestination
+         * @description A telephone number.
+         */
+        PhoneDestination: {
+            /** @enum {unknown} */
+            kind: "phone";
+            number: string;
+        };
+        /**
+         * SipDestination
+         * @description A SIP address, such as `sip:sales@example.com`, and the headers sent with the INVITE.
+         */
+        SipDestination: {
+            /** @enum {unknown} */
+            kind: "sip";
+            uri: string;
+            /** @default {} */
+            headers: {
+                [key: string]: string;
+            };
+        };
+        /**
+         * LeadAttempt
+         * @description One post: to which offer, by which price, and what its buyer answered.
+         */
+        LeadAttempt: {
+            id: string;
+            number: number;
+            state: string;
+            offer_id: string;
+            offer: string;
+            buyer_id: string;
+            code: string;
+            detail: string;
+            /** Format: date-time */
+            reserved_at: string;
+            posted_at: string | null;
+            answered_at: string | null;
+            price: components["schemas"]["FixedPrice"] | components["schemas"]["TieredPrice"] | components["schemas"]["MinutePrice"] | components["schemas"]["BidPrice"];
+            bid: string | null;
+            /**
+             * @description An amount in the account's currency, as a decimal string
+             * @example 12.50
+             */
+            amount: string;
+            reference: string;
+            held_payout: string | null;
+            settled: boolean;
+        };
+        /**
+         * LeadMoney
+         * @description What the lead came to, why, and every transaction in the ledger; `left` may still be given back.
+         */
+        LeadMoney: {
+            /**
+             * @description An amount in the account's currency, as a decimal string
+             * @example 12.50
+             */
+            revenue: string;
+            /**
+             * @description An amount in the account's currency, as a decimal string
+             * @example 12.50
+             */
+            payout: string;
+            /**
+             * @description An amount in the account's currency, as a decimal string
+             * @example 12.50
+             */
+            profit: string;
+            /**
+             * @description An amount in the account's currency, as a decimal string
+             * @example 12.50
+             */
+            credited: string;
+            /**
+             * @description An amount in the account's currency, as a decimal string
+             * @example 12.50
+             */
+            clawed_back: string;
+            /**
+             * @description An amount in the account's currency, as a decimal string
+             * @example 12.50
+             */
+            credit_left: string;
+            /**
+             * @description An amount in the account's currency, as a decimal string
+             * @example 12.50
+             */
+            clawback_left: string;
+            adjustments: components["schemas"]["ValueAdjustment"][];
+            revision: number;
+            rating: components["schemas"]["Rating"] | null;
+            transactions: components["schemas"]["Transaction"][];
         };
         /**
          * CallEvent
@@ -3070,6 +3515,17 @@ export interface components {
              *     }
              */
             auction: components["schemas"]["AuctionTerms"];
+            /**
+             * @default {
+             *       "consent_required": true,
+             *       "required_fields": [],
+             *       "shared_fields": [],
+             *       "repeat_within_s": 60,
+             *       "trap": null,
+             *       "sell_within_s": 300
+             *     }
+             */
+            form: components["schemas"]["FormTerms"];
             /**
              * @default {
              *       "kind": "message",
@@ -3441,6 +3897,24 @@ export interface components {
             amount: string;
         };
         /**
+         * FormTerms
+         * @description What a form must bring, what is taken for spam, and how long it may take to sell. `consent_required`: without the text that the sender agreed to, and when, a form is not read. `repeat_within_s`: the same phone again within so many seconds is refused as a repeat. `trap` is a field that people don't see: a form in which it is filled comes from a machine. `shared_fields` may be told in pings; fields that say who somebody is never are. `sell_within_s`: later than so many seconds after it came, no further buyer gets it.
+         */
+        FormTerms: {
+            /** @default true */
+            consent_required: boolean;
+            /** @default [] */
+            required_fields: string[];
+            /** @default [] */
+            shared_fields: string[];
+            /** @default 60 */
+            repeat_within_s: number;
+            /** @default null */
+            trap: string | null;
+            /** @default 300 */
+            sell_within_s: number;
+        };
+        /**
          * FallbackOffer
          * @description Route to one more offer, with all its terms.
          */
@@ -3622,28 +4096,6 @@ export interface components {
              *     ]
              */
             channels: ("call" | "callback" | "form")[];
-        };
-        /**
-         * PhoneDestination
-         * @description A telephone number.
-         */
-        PhoneDestination: {
-            /** @enum {unknown} */
-            kind: "phone";
-            number: string;
-        };
-        /**
-         * SipDestination
-         * @description A SIP address, such as `sip:sales@example.com`, and the headers sent with the INVITE.
-         */
-        SipDestination: {
-            /** @enum {unknown} */
-            kind: "sip";
-            uri: string;
-            /** @default {} */
-            headers: {
-                [key: string]: string;
-            };
         };
         /**
          * Acceptance
@@ -4666,6 +5118,56 @@ export interface components {
             resets_at: string | null;
         };
         /**
+         * Facts
+         * @description The answer: its range as instants, the total of all calls in it, and the first of the groups.
+         */
+        Facts: {
+            /** Format: date-time */
+            since: string;
+            /** Format: date-time */
+            until: string;
+            zone: string;
+            total: components["schemas"]["Figures"];
+            groups: components["schemas"]["FactsGroup"][];
+            group_count: number;
+        };
+        /**
+         * Figures
+         * @description The sums that were asked for, null where not. Revenue, payout and profit are what is left after credits and claw-backs; profit is revenue less payout and cost.
+         */
+        Figures: {
+            /** @default null */
+            received: number | null;
+            /** @default null */
+            connected: number | null;
+            /** @default null */
+            converted: number | null;
+            /** @default null */
+            paid: number | null;
+            /** @default null */
+            blocked: number | null;
+            /** @default null */
+            bridged_ms: number | null;
+            /** @default null */
+            revenue: string | null;
+            /** @default null */
+            payout: string | null;
+            /** @default null */
+            cost: string | null;
+            /** @default null */
+            profit: string | null;
+        };
+        /**
+         * FactsGroup
+         * @description Calls that have these values in common (null where they have none); times are where an hour, day or month begins, as instants.
+         */
+        FactsGroup: {
+            by: {
+                [key: string]: string | null;
+            };
+            figures: components["schemas"]["Figures"];
+        };
+        /**
          * TransactionPage
          * @description Items in order; `next_cursor` is null on the last page.
          */
@@ -4939,6 +5441,27 @@ export interface components {
             secret: string;
         };
         /**
+         * NamedPage
+         * @description Items in order; `next_cursor` is null on the last page.
+         */
+        NamedPage: {
+            items: components["schemas"]["Named"][];
+            /** @default null */
+            next_cursor: string | null;
+        };
+        /**
+         * Named
+         * @description One record of the configuration, as lists call it.
+         */
+        Named: {
+            /** @enum {unknown} */
+            kind: "account" | "buyer" | "campaign" | "connection" | "endpoint" | "flow" | "number" | "offer" | "publisher";
+            id: string;
+            name: string;
+            status: string;
+            archived: boolean;
+        };
+        /**
          * SecretKeptPage
          * @description Items in order; `next_cursor` is null on the last page.
          */
@@ -5156,6 +5679,51 @@ export interface components {
          */
         StopBodyInput: Record<string, never>;
         /**
+         * LeadBody
+         * @description One form. `external_id` is the sender's own name for it: sent again, it is the same lead. `callback` asks to be called. A `test` is decided on and ends there; its bidders are asked if `ping_bidders`.
+         */
+        LeadBodyInput: {
+            campaign_id: string;
+            contact: components["schemas"]["ContactBodyInput"];
+            /** @enum {unknown} */
+            channel?: "callback" | "form";
+            publisher_id?: string | null;
+            fields?: {
+                [key: string]: string;
+            };
+            consent?: components["schemas"]["ConsentBodyInput"] | null;
+            source_url?: string;
+            ip?: string;
+            external_id?: string | null;
+            test?: boolean;
+            ping_bidders?: boolean;
+        };
+        /**
+         * ContactBody
+         * @description Who it is. `phone` in any usual spelling; `state` by its two letters.
+         */
+        ContactBodyInput: {
+            phone: string;
+            name?: string;
+            first_name?: string;
+            last_name?: string;
+            email?: string;
+            address?: string;
+            city?: string;
+            state?: string;
+            zip?: string;
+        };
+        /**
+         * ConsentBody
+         * @description What the sender agreed to, word for word, and when; `version` names the text, if it has one.
+         */
+        ConsentBodyInput: {
+            text: string;
+            /** Format: date-time */
+            at: string;
+            version?: string;
+        };
+        /**
          * CampaignBody
          * @description Numbers, flow, routing plan, caps, hours, goals for one vertical and geography.
          */
@@ -5179,6 +5747,7 @@ export interface components {
             recording?: components["schemas"]["RecordingInput"];
             margin_floor?: components["schemas"]["MarginFloorInput"];
             auction?: components["schemas"]["AuctionTermsInput"];
+            form?: components["schemas"]["FormTermsInput"];
             fallback?: components["schemas"]["FallbackOfferInput"] | components["schemas"]["FallbackNumberInput"] | components["schemas"]["FallbackVoicemailInput"] | components["schemas"]["FallbackMessageInput"] | components["schemas"]["FallbackBusyInput"];
             closed_treatment?: components["schemas"]["FallbackOfferInput"] | components["schemas"]["FallbackNumberInput"] | components["schemas"]["FallbackVoicemailInput"] | components["schemas"]["FallbackMessageInput"] | components["schemas"]["FallbackBusyInput"];
             max_call_s?: number;
@@ -5525,6 +6094,18 @@ export interface components {
              * @example 12.50
              */
             amount: string;
+        };
+        /**
+         * FormTerms
+         * @description What a form must bring, what is taken for spam, and how long it may take to sell. `consent_required`: without the text that the sender agreed to, and when, a form is not read. `repeat_within_s`: the same phone again within so many seconds is refused as a repeat. `trap` is a field that people don't see: a form in which it is filled comes from a machine. `shared_fields` may be told in pings; fields that say who somebody is never are. `sell_within_s`: later than so many seconds after it came, no further buyer gets it.
+         */
+        FormTermsInput: {
+            consent_required?: boolean;
+            required_fields?: string[];
+            shared_fields?: string[];
+            repeat_within_s?: number;
+            trap?: string | null;
+            sell_within_s?: number;
         };
         /**
          * FallbackOffer
@@ -6563,6 +7144,64 @@ export interface operations {
             };
         };
     };
+    list_sessions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenSessionPage"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    end_session_elsewhere: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
     list_calls: {
         parameters: {
             query?: {
@@ -6801,6 +7440,43 @@ export interface operations {
             };
         };
     };
+    stop_everything: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same request gets the first answer again */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /** @example {} */
+                "application/json": components["schemas"]["StopBodyInput"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StoppedEverything"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
     stop_call: {
         parameters: {
             query?: never;
@@ -6866,6 +7542,181 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["StoppedCalls"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    list_leads: {
+        parameters: {
+            query?: {
+                cursor?: string;
+                limit?: number;
+                since?: string;
+                until?: string;
+                campaign_id?: string;
+                buyer_id?: string;
+                publisher_id?: string;
+                offer_id?: string;
+                external_id?: string;
+                phone?: string;
+                channel?: "callback" | "form";
+                status?: "open" | "rejected" | "review" | "sold" | "tested" | "unsold";
+                test?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LeadSummaryPage"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    submit_lead: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same request gets the first answer again */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "campaign_id": "cmp_01jq0000000000000000000000",
+                 *       "publisher_id": "pub_01jq0000000000000000000000",
+                 *       "contact": {
+                 *         "phone": "+14155550100",
+                 *         "first_name": "Ada",
+                 *         "zip": "94110"
+                 *       },
+                 *       "fields": {
+                 *         "roof_age": "20",
+                 *         "homeowner": "yes"
+                 *       },
+                 *       "consent": {
+                 *         "text": "I agree to be called about roofing.",
+                 *         "at": "2026-11-01T12:00:00Z"
+                 *       },
+                 *       "external_id": "form-2071"
+                 *     }
+                 */
+                "application/json": components["schemas"]["LeadBodyInput"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LeadSummary"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    read_lead: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LeadDetail"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    adjust_lead: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same request gets the first answer again */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "reason": "The number was disconnected",
+                 *       "credit": "12.50",
+                 *       "clawback": "0.00"
+                 *     }
+                 */
+                "application/json": components["schemas"]["AdjustmentBodyInput"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LeadMoney"];
                 };
             };
             /** @description Refused */
@@ -11286,6 +12137,81 @@ export interface operations {
             };
         };
     };
+    read_facts: {
+        parameters: {
+            query?: {
+                metrics?: string;
+                by?: string;
+                range?: "last_30_days" | "last_7_days" | "last_month" | "this_month" | "today" | "yesterday";
+                back_days?: number;
+                since?: string;
+                until?: string;
+                zone?: string;
+                limit?: number;
+                campaign_id?: string;
+                publisher_id?: string;
+                buyer_id?: string;
+                offer_id?: string;
+                number_id?: string;
+                caller_state?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Facts"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    list_near_caps: {
+        parameters: {
+            query?: {
+                percent?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OwnerCapsPage"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
     list_transactions: {
         parameters: {
             query?: {
@@ -12077,6 +13003,38 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    list_names: {
+        parameters: {
+            query?: {
+                ids?: string;
+                search?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NamedPage"];
+                };
             };
             /** @description Refused */
             default: {

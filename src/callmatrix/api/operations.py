@@ -7,13 +7,17 @@ from callmatrix.api import (
     config,
     config_acts,
     events,
+    facts,
     flows,
     keys,
+    leads,
     money,
+    names,
     people,
     reratings,
     routing,
     scheduled,
+    sessions,
     stops,
     upkeep,
 )
@@ -21,8 +25,10 @@ from callmatrix.api.operation import Operation
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *people.SIGN_IN,
+    *sessions.OPERATIONS,
     *calls.OPERATIONS,
     *stops.OPERATIONS,
+    *leads.OPERATIONS,
     *events.OPERATIONS,
     *(
         operation
@@ -32,9 +38,11 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *scheduled.OPERATIONS,
     *flows.OPERATIONS,
     *routing.OPERATIONS,
+    *facts.OPERATIONS,
     *money.OPERATIONS,
     *reratings.OPERATIONS,
     *people.OPERATIONS,
     *keys.OPERATIONS,
+    *names.OPERATIONS,
     *upkeep.OPERATIONS,
 )

@@ -195,7 +195,7 @@ async def list_caps(ask: Ask) -> Reply:
     owner = Owner(kind=query.owner, id=query.id)
     async with ask.app.db.transaction() as tx:
         found = await caps.cap_use(tx, ask.who.account_id, (owner,), now=ask.now)
-    return Reply(value=Page(items=tuple(_told(one) for one in found)))
+    return Reply(value=Page(items=tuple(told_caps(one) for one in found)))
 
 
 async def campaign_caps(ask: Ask) -> Reply:
@@ -206,7 +206,7 @@ async def campaign_caps(ask: Ask) -> Reply:
         raise not_found("campaign", ask.path["id"])
     async with ask.app.db.transaction() as tx:
         found = await caps.cap_use(tx, account_id, _owners(account_id, plan), now=ask.now)
-    return Reply(value=Page(items=tuple(_told(one) for one in found)))
+    return Reply(value=Page(items=tuple(told_caps(one) for one in found)))
 
 
 def _owners(account_id: AccountId, plan: CompiledPlan) -> tuple[Owner, ...]:
@@ -225,7 +225,8 @@ def _owners(account_id: AccountId, plan: CompiledPlan) -> tuple[Owner, ...]:
     )
 
 
-def _told(use: caps.OwnerUse) -> OwnerCaps:
+def told_caps(use: caps.OwnerUse) -> OwnerCaps:
+    """What is used of an owner's limits, in units and decimal strings."""
     return OwnerCaps(
         owner=use.owner,
         status=use.status,

@@ -1,4 +1,4 @@
-"""Stop now: ending a call that is up, or all of a campaign's."""
+"""Stop now: ending a call that is up, all of a campaign's, or everything."""
 
 from typing import Final
 
@@ -23,6 +23,13 @@ class StoppedCalls(msgspec.Struct, frozen=True, kw_only=True):
     calls: dict[str, Stopped]
 
 
+class StoppedEverything(msgspec.Struct, frozen=True, kw_only=True):
+    """The campaigns that were paused, and what came of the order to end each call that was up."""
+
+    campaigns: tuple[str, ...]
+    calls: dict[str, Stopped]
+
+
 async def stop_call(ask: Ask) -> Reply:
     """End one call."""
     call_id = CallId(ask.path["id"])
@@ -44,6 +51,23 @@ async def stop_campaign(ask: Ask) -> Reply:
     return Reply(value=StoppedCalls(calls={str(call_id): stopped for call_id, stopped in found.items()}))
 
 
+async def stop_everything(ask: Ask) -> Reply:
+    """Pause every live campaign, then end every call. First all are paused, so that no new call comes while
+    the calls of others are being ended."""
+    account_id = ask.who.account_id
+    by = By(who=ask.who.id, at=ask.now, note="Stop everything")
+    paused: list[str] = []
+    async with ask.app.db.transaction() as tx:
+        for stored in await catalog.get_many(tx, account_id, Campaign):
+            if stored.document.status == "live" and not stored.archived:
+                await lifecycle.pause(tx, account_id, Campaign, stored.document.id, by=by)
+                paused.append(stored.document.id)
+    found = await stops.stop_everything(ask.app, account_id)
+    await _record(ask, kind="account", target_id=account_id, stopped=len(found))
+    calls = {str(call_id): stopped for call_id, stopped in found.items()}
+    return Reply(value=StoppedEverything(campaigns=tuple(paused), calls=calls))
+
+
 async def _record(ask: Ask, *, kind: str, target_id: str, stopped: int) -> None:
     act = Act(what="stop_now", kind=kind, target_id=target_id, details={"calls": str(stopped)})
     async with ask.app.db.transaction() as tx:
@@ -51,6 +75,19 @@ async def _record(ask: Ask, *, kind: str, target_id: str, stopped: int) -> None:
 
 
 OPERATIONS: Final = (
+    Operation(
+        method="POST",
+        path="/api/stop",
+        name="stop_everything",
+        tag="campaigns",
+        summary="Stop everything: pause every live campaign and end the calls that are up",
+        permission="change_config",
+        body=StopBody,
+        returns=StoppedEverything,
+        example=StopBody(),
+        refusals=("conflict",),
+        run=stop_everything,
+    ),
     Operation(
         method="POST",
         path="/api/calls/{id}/stop",

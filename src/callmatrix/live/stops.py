@@ -35,6 +35,20 @@ async def stop_campaign(app: App, account_id: AccountId, campaign_id: CampaignId
     return {call_id: await stop_call(app, account_id, call_id) for call_id in found}
 
 
+async def stop_everything(app: App, account_id: AccountId) -> dict[CallId, Stopped]:
+    """End every call that is up, the oldest `MAX_STOPPED` of them; one that can't be ended keeps none of the
+    others from it."""
+    async with app.db.session() as tx:
+        found = await sweeps.calls_up(tx, account_id, None)
+    stopped: dict[CallId, Stopped] = {}
+    for call_id in found:
+        try:
+            stopped[call_id] = await stop_call(app, account_id, call_id)
+        except Refused:
+            stopped[call_id] = "refused"
+    return stopped
+
+
 async def _hang_up(app: App, call: Call) -> Stopped:
     wired = app.catalog.connection(call.connection_id) if call.connection_id is not None else None
     if wired is None:

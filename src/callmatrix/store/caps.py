@@ -235,6 +235,23 @@ async def cap_use(
     return tuple(_owner_use(row, caps=by_owner.get(row["owner"], ())) for row in held)
 
 
+async def near(
+    tx: Transaction, account_id: AccountId, *, percent: int, now: datetime, limit: int
+) -> tuple[Owner, ...]:
+    """The owners with a cap of whose limit at least so much is used at `now`, the fullest first."""
+    rows = await tx.fetch(
+        "select owner from cap_window where account_id = $1 and starts_at <= $2 and ends_at > $2"
+        " and used > 0 and used::numeric * 100 >= limit_amount::numeric * $3 group by owner"
+        " order by max(case when limit_amount > 0 then used::numeric / limit_amount else 2 end) desc, owner"
+        " limit $4",
+        account_id,
+        now,
+        percent,
+        limit,
+    )
+    return tuple(owner_of_key(row["owner"]) for row in rows)
+
+
 async def open_state(tx: Transaction, account_id: AccountId, *, now: datetime) -> tuple[Shut, ...]:
     """Everybody who would refuse at `now`, for the masks of open offers: one query.
 

@@ -59,10 +59,13 @@ async def heard_of(tx: Transaction, account_id: AccountId, call_id: CallId, *, n
     )
 
 
-async def calls_up(tx: Transaction, account_id: AccountId, campaign_id: CampaignId) -> tuple[CallId, ...]:
-    """The calls of a campaign that have not ended, oldest first."""
+async def calls_up(
+    tx: Transaction, account_id: AccountId, campaign_id: CampaignId | None
+) -> tuple[CallId, ...]:
+    """The calls of a campaign, or of all, that have not ended, oldest first."""
     rows = await tx.fetch(
-        "select id from call where account_id = $1 and campaign_id = $2 and not closed and state <> 'ended'"
+        "select id from call where account_id = $1 and ($2::text is null or campaign_id = $2)"
+        " and not closed and state <> 'ended'"
         f" order by arrived_at limit {MAX_FOUND}",
         account_id,
         campaign_id,
