@@ -16,6 +16,9 @@ Permission = Literal[
     "change_config",
     "read_calls",  # buyers and publishers see their own calls only
     "change_calls",
+    "read_auctions",  # buyers see their own pings only
+    "read_leads",  # buyers and publishers see their own leads only
+    "submit_leads",  # publishers send their own leads only
     "report_conversions",  # buyers report on their own calls only
     "read_money",  # buyers and publishers see their own balance and statements only
     "read_books",  # the whole ledger
@@ -36,6 +39,9 @@ PERMISSIONS: Final[dict[Permission, tuple[frozenset[Role], Scope | None]]] = {
     "change_config": (frozenset({"admin", "manager"}), "write"),
     "read_calls": (frozenset(ROLES), "read"),
     "change_calls": (frozenset({"admin", "manager"}), "write"),
+    "read_auctions": (STAFF | {"buyer"}, "read"),
+    "read_leads": (frozenset(ROLES), "read"),
+    "submit_leads": (frozenset({"admin", "manager", "publisher"}), "write"),
     "report_conversions": (frozenset({"admin", "manager", "buyer"}), "write"),
     "read_money": (frozenset(ROLES), "read"),
     "read_books": (STAFF, "read"),

@@ -58,7 +58,8 @@ def read_input(data: bytes, kind: type[T]) -> T:
 
 
 def problem_of(error: msgspec.ValidationError) -> Problem:
-    """A validation error as a problem: msgspec ends its message with the path, "… - at `$.a.b`"."""
+    """A validation error as a problem: msgspec ends its message with the path, "… - at `$.a.b`", or for a
+    name that does not fit "… - at `key` in `$.a`"."""
     message, _, path = str(error).partition(" - at `")
-    field = path.rstrip("`").removeprefix("$").removeprefix(".")
+    field = path.rstrip("`").rpartition("`")[2].removeprefix("$").removeprefix(".")
     return Problem(field=field, problem=message, remedy="Send a value of the documented type")

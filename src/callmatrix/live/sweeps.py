@@ -22,7 +22,7 @@ from callmatrix.dialects.carriers.rest import (
     read_call,
     read_legs,
 )
-from callmatrix.live import calls
+from callmatrix.live import calls, leads
 from callmatrix.live.app import App
 from callmatrix.live.catalog import Wired
 from callmatrix.live.outbound import exchange
@@ -63,6 +63,7 @@ async def sweep(app: App) -> None:
         await _expired(app)
         await _questions(app)
         await _silent(app)
+        await leads.sweep(app)
 
 
 async def _settlements(app: App) -> None:

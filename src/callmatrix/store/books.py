@@ -6,7 +6,7 @@ from typing import Final, Literal
 import msgspec
 
 from callmatrix.core.documents import decode, encode_text
-from callmatrix.core.ids import AccountId, CallId
+from callmatrix.core.ids import AccountId, CallId, LeadId
 from callmatrix.core.ledger import Posting, Statement, StatementLine
 from callmatrix.core.ledger import Transaction as LedgerTransaction
 from callmatrix.core.money import Money
@@ -21,7 +21,7 @@ BEGINNING: Final = datetime(2000, 1, 1, tzinfo=UTC)
 Side = Literal["buyer", "publisher"]
 
 _TRANSACTION: Final = (
-    "select t.key, t.kind, t.at, t.call_id, t.rating_revision, t.reason,"
+    "select t.key, t.kind, t.at, t.call_id, t.lead_id, t.rating_revision, t.reason,"
     " (select jsonb_agg(jsonb_build_object('account', p.account, 'owner_id', p.owner_id,"
     " 'micros', p.amount_micros) order by p.line) from posting p"
     " where p.account_id = t.account_id and p.transaction_key = t.key) as postings from ledger_transaction t"
@@ -35,6 +35,7 @@ class BookFilter(msgspec.Struct, frozen=True, kw_only=True):
     until: datetime | None = None
     kind: str | None = None
     call_id: str | None = None
+    lead_id: str | None = None
     account: str | None = None
     owner_id: str | None = None
 
@@ -96,6 +97,17 @@ async def of_call(tx: Transaction, account_id: AccountId, call_id: CallId) -> tu
     return tuple(_transaction(row) for row in rows)
 
 
+async def of_lead(tx: Transaction, account_id: AccountId, lead_id: LeadId) -> tuple[LedgerTransaction, ...]:
+    """What was booked for a lead that came by form, oldest first."""
+    rows = await tx.fetch(
+        f"{_TRANSACTION} where t.account_id = $1 and t.lead_id = $2"
+        f" order by t.rating_revision, t.at, t.key limit {MAX_CALL_TRANSACTIONS}",
+        account_id,
+        lead_id,
+    )
+    return tuple(_transaction(row) for row in rows)
+
+
 async def transactions(
     tx: Transaction,
     account_id: AccountId,
@@ -120,6 +132,8 @@ async def transactions(
         add("t.kind = {}", wanted.kind)
     if wanted.call_id is not None:
         add("t.call_id = {}", wanted.call_id)
+    if wanted.lead_id is not None:
+        add("t.lead_id = {}", wanted.lead_id)
     if wanted.account is not None or wanted.owner_id is not None:
         add(
             "exists (select from posting p where p.account_id = t.account_id and p.transaction_key = t.key"
@@ -310,6 +324,7 @@ def _transaction(row: Row) -> LedgerTransaction:
         kind=row["kind"],
         at=row["at"],
         call_id=row["call_id"],
+        lead_id=row["lead_id"],
         rating_revision=row["rating_revision"],
         reason=row["reason"],
         postings=tuple(

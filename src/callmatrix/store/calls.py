@@ -239,6 +239,7 @@ def transaction_row(transaction: LedgerTransaction) -> dict[str, Any]:
         "kind": transaction.kind,
         "at": transaction.at,
         "call_id": transaction.call_id,
+        "lead_id": transaction.lead_id,
         "rating_revision": transaction.rating_revision,
         "reason": transaction.reason,
         "postings": [

@@ -119,7 +119,7 @@ async def versions(
 
 async def prune(tx: Transaction, account_id: AccountId, *, made_before: datetime) -> int:
     """Remove at most `MAX_PRUNED` versions that were followed by another one before `made_before` (less
-    `PIN_LAG`) and that no stored call refers to; returns how many."""
+    `PIN_LAG`) and that no stored call or lead refers to; returns how many."""
     rows = await tx.fetch(
         """
         with followed as (
@@ -133,6 +133,10 @@ async def prune(tx: Transaction, account_id: AccountId, *, made_before: datetime
                 select from call c where c.account_id = $1 and c.campaign_id = f.campaign_id
                     and c.plan_version = f.version and c.arrived_at >= f.made_at - $3::interval
                     and c.arrived_at <= f.followed_at + $3::interval)
+                and not exists (
+                select from lead l where l.account_id = $1 and l.campaign_id = f.campaign_id
+                    and l.plan_version = f.version and l.submitted_at >= f.made_at - $3::interval
+                    and l.submitted_at <= f.followed_at + $3::interval)
             order by f.followed_at limit $4
         ) f
         where p.account_id = $1 and p.campaign_id = f.campaign_id and p.version = f.version

@@ -10,6 +10,7 @@ from callmatrix.store.plans import load
 from callmatrix.store.promises.auctions import broken_auctions
 from callmatrix.store.promises.broken import MAX_COUNTEREXAMPLES, PROMISES, Broken
 from callmatrix.store.promises.funds import broken_funds
+from callmatrix.store.promises.leads import broken_leads
 from callmatrix.store.promises.limits import broken_limits
 from callmatrix.store.promises.replay import PlanOf, broken_replays
 from callmatrix.store.promises.sums import broken_sums
@@ -46,6 +47,9 @@ async def counterexamples(
                 *await broken_limits(connection, account_id),
                 *await broken_funds(connection, account_id),
                 *await broken_auctions(connection, account_id),
+                *await broken_leads(
+                    connection, account_id, plan_of=plan_of or _stored(connection, account_id)
+                ),
                 *await broken_replays(
                     connection, account_id, plan_of=plan_of or _stored(connection, account_id)
                 ),

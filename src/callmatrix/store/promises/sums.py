@@ -134,6 +134,8 @@ _QUESTIONS: Final = (
         from reservation r where r.account_id = $1 and r.state = 'held' and r.call_id is not null
             and not exists (select from attempt a where a.account_id = r.account_id and a.id = r.attempt_id
                 and a.call_id = r.call_id)
+            and not exists (select from lead_attempt a where a.account_id = r.account_id
+                and a.id = r.attempt_id and a.lead_id = r.call_id)
         order by r.attempt_id
         """,
     ),
@@ -204,7 +206,8 @@ _QUESTIONS: Final = (
             join posting p on p.account_id = t.account_id and p.transaction_key = t.key
                 and p.account = 'publisher'
             left join call c on c.account_id = t.account_id and c.id = t.call_id
-        where t.account_id = $1 and t.kind = 'payout' and p.owner_id is distinct from c.publisher_id
+        where t.account_id = $1 and t.kind = 'payout' and t.lead_id is null
+            and p.owner_id is distinct from c.publisher_id
         order by t.key
         """,
     ),
