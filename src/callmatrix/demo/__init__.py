@@ -15,7 +15,7 @@ import msgspec
 
 from callmatrix import main
 from callmatrix.core.documents import encode_text
-from callmatrix.demo import history, seed, traffic
+from callmatrix.demo import bidders, history, seed, traffic
 from callmatrix.demo.summary import Summary, open_ends, summary_of
 from callmatrix.live.app import App
 from callmatrix.settings import Settings
@@ -23,7 +23,8 @@ from callmatrix.sim.network import ACCOUNT, Network
 from callmatrix.store import promises
 from callmatrix.world import RealWorld
 
-SECRET_FILE: Final = "demo-carrier-secret"
+CARRIER_SECRET: Final = "demo-carrier-secret"
+BIDDER_TOKEN: Final = "demo-bidder-token"
 START_TIMEOUT_S: Final = 60
 ANSWER_TIMEOUT_S: Final = 2
 SETTLE_TIMEOUT_S: Final = 90
@@ -63,26 +64,31 @@ def _cancel(task: "asyncio.Task[bool] | None") -> Callable[[], object]:
 
 async def _on_socket(settings: Settings, wanted: Wanted, listening: socket.socket) -> bool:
     world = RealWorld()
-    rest_port = _free_port()
+    rest_port, bidders_port = _free_port(), _free_port()
     started_at = world.now()
     seeded = seed.demo_network(
         starts_at=started_at - timedelta(days=wanted.history_days + 1),
         public_url=settings.public_url,
         rest_url=f"http://127.0.0.1:{rest_port}/2010-04-01",
+        bidders_url=f"http://127.0.0.1:{bidders_port}",
     )
-    secret = _carrier_secret(settings, world)
+    secret = _kept_secret(settings, world, CARRIER_SECRET)
+    token = _kept_secret(settings, world, BIDDER_TOKEN)
     async with main.database(settings) as dsn:
         async with main.running(settings, dsn=dsn, world=world, loops=False) as app:
             key = main.secret_key(settings, world)
             first_day = started_at - timedelta(days=wanted.history_days + 1)
-            fresh = await seed.ensure(app, seeded, at=first_day, secret=secret, key=key)
+            fresh = await seed.ensure(app, seeded, at=first_day, secret=secret, bidder_token=token, key=key)
             if fresh and wanted.history_days:
                 await app.catalog.refresh_all()
                 await history.make(
                     app, seeded, seed=wanted.seed, starts_on=first_day.date(), days=wanted.history_days
                 )
         await main.first_start(settings, dsn=dsn)
-        async with _server(settings, dsn=dsn, listening=listening):
+        async with (
+            bidders.bidding(token, port=bidders_port, world=world),
+            _server(settings, dsn=dsn, listening=listening),
+        ):
             return await _with_server(settings, wanted, seeded, secret, dsn, rest_port)
 
 
@@ -175,9 +181,9 @@ async def _answers(settings: Settings, server: asyncio.subprocess.Process) -> No
     raise OSError(f"the server did not answer on port {settings.port} in {START_TIMEOUT_S} s")
 
 
-def _carrier_secret(settings: Settings, world: RealWorld) -> str:
-    """The auth token of the demo's carrier, made once and kept in the data folder."""
-    path = settings.data / SECRET_FILE
+def _kept_secret(settings: Settings, world: RealWorld, name: str) -> str:
+    """A secret between the demo and its carrier or bidders, made once and kept in the data folder."""
+    path = settings.data / name
     if not path.exists():
         settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

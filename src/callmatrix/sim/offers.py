@@ -5,6 +5,7 @@ from typing import Final
 from callmatrix.core.campaign import (
     Acceptance,
     Adjustment,
+    BearerAuth,
     Bidder,
     NativeFormat,
     Offer,
@@ -274,7 +275,10 @@ def bidding(url: str) -> tuple[Offer, ...]:
             price=BidPrice(floor=usd("8"), after_s=60),
             time_zone=PHOENIX,
             bidder=Bidder(
-                format=NativeFormat(), ping_url=f"{url}/desert/ping", post_url=f"{url}/desert/post"
+                format=NativeFormat(),
+                ping_url=f"{url}/desert/ping",
+                post_url=f"{url}/desert/post",
+                authentication=BearerAuth(),
             ),
         ),
         Offer(
@@ -288,7 +292,7 @@ def bidding(url: str) -> tuple[Offer, ...]:
             limits=Limits(caps=(units("conversion", "day", 60),)),
             bidder=Bidder(
                 format=RingbaFormat(expose_caller_id=False),
-                ping_url=f"{url}/keystone/rtb.json",
+                ping_url=f"{url}/keystone/ping",
                 timeout_ms=900,
                 adjustment=Adjustment(share_bps=9_000),
                 share_number=True,

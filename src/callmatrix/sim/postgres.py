@@ -31,7 +31,7 @@ from callmatrix.live.catalog import Catalog
 from callmatrix.live.masks import Masks
 from callmatrix.sim.backend import CallRow, RawRows, ReservationRow, Taken
 from callmatrix.sim.network import Network
-from callmatrix.store import books, calls, catalog, flows, reservations
+from callmatrix.store import books, calls, catalog, flows, jobs, reservations
 from callmatrix.store import db as store
 from callmatrix.store.audit import By
 from callmatrix.store.reservations import Stale
@@ -189,6 +189,7 @@ class PostgresBackend:
         call = taken[-1].step.call
         queued = len(calls.queued(command for one in taken for command in one.step.commands))
         plan = await self.plan(call.campaign_id, call.plan_version)
+        job_ids = tuple(f"job_{call.id}_{call.version}_{n}" for n in range(queued))
         async with self._db.session() as tx:
             version = None
             if call.caller is not None and call.connected_at is not None and not call.test:
@@ -201,8 +202,10 @@ class PostgresBackend:
                 campaign_group=plan.campaign.group,
                 saved_at=at,
                 caller_version=version,
-                job_ids=tuple(f"job_{call.id}_{call.version}_{n}" for n in range(queued)),
+                job_ids=job_ids,
             )
+            if job_ids:  # the driver asks the carrier itself, and winners of the past need no post
+                await jobs.finish(tx, self._account_id, job_ids, now=at)
         assert result == "saved", result
 
     async def sweep(self, *, at: datetime) -> tuple[AttemptId, ...]:

@@ -1,5 +1,6 @@
 """The job queue: rows in PostgreSQL, enqueued in the transaction that wants them, leased to one worker."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -85,6 +86,16 @@ async def done(tx: Transaction, job: Job, *, now: datetime) -> None:
         " where account_id = $1 and id = $2 and done_at is null",
         job.account_id,
         job.id,
+        now,
+    )
+
+
+async def finish(tx: Transaction, account_id: AccountId, ids: Sequence[str], *, now: datetime) -> None:
+    """These jobs need nobody: what they ask for was done where they were queued."""
+    await tx.execute(
+        "update job set done_at = $3 where account_id = $1 and id = any($2) and done_at is null",
+        account_id,
+        list(ids),
         now,
     )
 
