@@ -130,4 +130,3 @@ def _reply(given: dict[str, Any]) -> HttpReply:
     else:
         body = given["text"].encode()
     return HttpReply(status=given.get("status", 200), body=body, headers=given.get("headers", JSON_TYPE))
-

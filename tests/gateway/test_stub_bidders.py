@@ -55,8 +55,10 @@ async def playing(*bidders: Bidder, seed: int = 7) -> AsyncIterator[tuple[Bidder
             async with session.request(method, path, **given) as reply:
                 return reply.status, json.loads(await reply.text())
 
-        yield played, ask
-    await runner.cleanup()
+        try:
+            yield played, ask
+        finally:
+            await runner.cleanup()
 
 
 def lead(bid_id: str, **changes: Any) -> dict[str, Any]:

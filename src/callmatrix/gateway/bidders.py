@@ -311,7 +311,9 @@ def _authorisation(request: web.Request, bidder: Bidder, body: bytes) -> Iterato
         yield "not authorised: the bearer token is missing or wrong"
     if bidder.key:
         stamp, _, signature = request.headers.get("X-Signature", "").partition(",v1=")
-        signed = stamp.removeprefix("t=").encode() + b"." + (body or request.query_string.encode())
+        signed = (
+            stamp.removeprefix("t=").encode() + b"." + (body or request.rel_url.raw_query_string.encode())
+        )
         expected = hmac.new(bidder.key.encode(), signed, hashlib.sha256).hexdigest()
         if not hmac.compare_digest(expected.encode(), signature.encode()):
             yield "not authorised: the signature is missing or wrong"

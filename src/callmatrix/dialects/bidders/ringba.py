@@ -3,7 +3,6 @@
 Source: support.ringba.com, "RTB publisher instructions" and "RTB error codes".
 """
 
-import re
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -24,13 +23,12 @@ from callmatrix.dialects.bidders.trees import (
     write_xml,
 )
 
-CACHED_BID: Final = 230
-"""The warning that the bid is the one of an earlier, equal request."""
 MAX_TERMS: Final = 20
 MAX_WARNINGS: Final = 20
 # The contract's own names, which no captured field may take.
 _OWN_NAMES: Final = frozenset(("cid", "exposecallerid", "sipok"))
-_MIN_SECONDS: Final = re.compile(r"(?i)(?:call)?_?min_?(?:duration|length|seconds)(?:_?s)?|callMinDuration")
+# A term's least duration, as public clients of the format call it.
+_MIN_SECONDS: Final = frozenset(("callMinDuration", "minDuration", "minCallDuration"))
 
 
 class _Reply(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -47,9 +45,7 @@ class _Reply(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     reject_reason: Any = None
 
 
-KNOWN: Final = frozenset(
-    _Reply.__struct_config__ and (one.encode_name for one in msgspec.structs.fields(_Reply))
-)
+KNOWN: Final = frozenset(one.encode_name for one in msgspec.structs.fields(_Reply))
 _REPLY: Final = json_decoder(_Reply)
 
 
@@ -124,9 +120,9 @@ def _least_seconds(terms: object) -> int | None:
     found: int | None = None
     for term in _listed(terms, MAX_TERMS):
         if isinstance(term, dict):
-            for name, value in term.items():
-                if _MIN_SECONDS.fullmatch(name) and value is not None:
-                    found = max(found or 0, read_whole(value, "the least seconds"))
+            for name in _MIN_SECONDS:
+                if term.get(name) is not None:
+                    found = max(found or 0, read_whole(term[name], "the least seconds"))
     return found
 
 
