@@ -143,10 +143,10 @@ def attempts(window: Any, amount: int) -> CountCap:
 
 async def test_a_batch_is_judged_in_its_order_and_stops_at_the_limit(db: Database) -> None:
     await limit(db, OFFER, attempts("day", 2))
-    assert await reserve(db, claim("a"), claim("b"), claim("c")) == [
+    assert await reserve(db, claim("c"), claim("a"), claim("b")) == [
+        granted("c"),
         granted("a"),
-        granted("b"),
-        full("c", OFFER, "attempt", "day", "2", "2"),
+        full("b", OFFER, "attempt", "day", "2", "2"),
     ]
     assert await used(db, OFFER) == {("attempt", "day"): (2, 0)}
 
@@ -339,6 +339,15 @@ async def test_a_buyer_needs_funds_for_the_calls_maximum(db: Database) -> None:
     ]
     await settle(db, Settlement(attempt_id=AttemptId("b")))
     assert await reserve(db, claim("e", **most)) == [granted("e")]
+
+
+async def test_a_buyer_beyond_its_credit_gets_no_call_that_costs_nothing_either(db: Database) -> None:
+    await funds(db, balance="-30.00", credit="30.00")
+    assert await reserve(db, claim("a")) == [granted("a")]
+    await funds(db, balance="-0.01", credit="30.00")
+    assert await reserve(db, claim("b")) == [
+        Denied(attempt_id=AttemptId("b"), code="no_funds", owner=BUYER, limit="-0.01", used="0.00")
+    ]
 
 
 async def test_a_capped_publisher_is_blocked_or_routed_unpaid_as_configured(db: Database) -> None:

@@ -4,9 +4,10 @@ Functions take a session outside of a transaction (`Database.session`): each is 
 may be repeated after `DatabaseGone`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from operator import add
+from itertools import chain
+from operator import add, itemgetter
 from typing import Final
 
 import msgspec
@@ -31,7 +32,9 @@ MAX_WINDOW_TRIES: Final = 5
 MAX_SWEEP: Final = 500
 MAX_ACCOUNTS: Final = 10_000
 
-_RESERVE: Final = "call reserve_durably($1, $2, $3, $4, $5, $6, $7, $8, $9, null)"
+_RESERVE: Final = (
+    "call reserve_durably($1, $2, $3, $4, $5, $6::text::bigint[], $7, $8::text::bigint[], $9, null)"
+)
 _END: Final = "call end_durably($1, $2, $3, $4, $5, $6, $7, $8, null)"
 
 
@@ -167,6 +170,7 @@ def _columns(claims: Sequence[Claim], *, account_id: AccountId) -> tuple[object,
             by_buyer[claim.buyer_id] = by_buyer.get(claim.buyer_id, 0) + claim.revenue_max.micros
     rows = [
         (
+            place,
             claim.attempt_id,
             claim.call_id,
             claim.campaign_id,
@@ -177,16 +181,21 @@ def _columns(claims: Sequence[Claim], *, account_id: AccountId) -> tuple[object,
             0 if claim.buyer_id is None else claim.revenue_max.micros,
             claim.expires_at,
         )
-        for claim, amount in zip(claims, amounts, strict=True)
+        for place, (claim, amount) in enumerate(zip(claims, amounts, strict=True))
     ]
     return (
-        rows,
+        sorted(rows, key=itemgetter(1)),
         list(by_owner),
-        [amount for amounts_of in by_owner.values() for amount in amounts_of],
+        _array(chain.from_iterable(by_owner.values())),
         list(by_buyer),
-        list(by_buyer.values()),
+        _array(by_buyer.values()),
         sum(funds > 0 for funds in by_buyer.values()),
     )
+
+
+def _array(amounts: Iterable[int]) -> str:
+    """An array as PostgreSQL reads it; the driver would ask each number whether it is an array itself."""
+    return f"{{{','.join(map(str, amounts))}}}"
 
 
 def _owner_keys(claim: Claim, *, account_id: AccountId) -> list[str]:

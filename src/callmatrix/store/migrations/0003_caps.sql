@@ -11,6 +11,8 @@
 -- that writes to it, which took a third of the time of a claim.
 create domain capacity_units as integer check (value >= 0);
 create domain capacity_amount as bigint check (value >= 0);
+create domain capacity_count as smallint check (value >= 0);
+create domain capacity_attempt as text collate "C" check (length(value) between 1 and 200);
 create domain cap_owner_name as text collate "C" check (length(value) between 3 and 200);
 create domain cap_owner_status as text check (value in ('open', 'paused', 'closed', 'blocked'));
 create domain cap_zone as text check (length(value) between 1 and 64);
@@ -82,7 +84,7 @@ create table buyer_funds (
 
 create table reservation (
     account_id     text not null,
-    attempt_id     text collate "C" not null check (length(attempt_id) between 1 and 200),
+    attempt_id     capacity_attempt not null,
     call_id        text,
     campaign_id    text,
     offer_id       text,
@@ -94,11 +96,11 @@ create table reservation (
     ended_at       timestamptz,
     pays_publisher boolean not null default true,
     -- what it counts now: while held the most it may become
-    connects       smallint not null default 0,
-    conversions    smallint not null default 0,
-    paids          smallint not null default 0,
-    revenue_micros bigint not null default 0,
-    payout_micros  bigint not null default 0,
+    connects       capacity_count not null default 0,
+    conversions    capacity_count not null default 0,
+    paids          capacity_count not null default 0,
+    revenue_micros capacity_amount not null default 0,
+    payout_micros  capacity_amount not null default 0,
     -- held of the buyer's funds: the call's maximum, also where conversion comes later
     funds_micros   bigint not null default 0,
     -- rating revisions that came after the end and are counted above
@@ -106,9 +108,7 @@ create table reservation (
     -- the answer to a claim that was denied
     refusal        jsonb,
     primary key (account_id, attempt_id),
-    check (least(connects, conversions, paids, revenue_micros, payout_micros) >= 0),
-    check ((state = 'denied') = (refusal is not null)),
-    check ((state = 'held') = (ended_at is null))
+    check ((state = 'denied') = (refusal is not null) and (state = 'held') = (ended_at is null))
 );
 create index reservation_expiry on reservation (account_id, expires_at) where state = 'held';
 -- A cap that is added counts what its owner reserved in the window before: of what is over by these, of what is
@@ -123,10 +123,11 @@ create index reservation_by_publisher on reservation (account_id, publisher_id, 
     where state in ('settled', 'released', 'expired');
 create index reservation_by_time on reservation using brin (reserved_at);
 
--- One claim with its needs; `funds` is what the buyer must be good for.
+-- One claim with its needs, the `place`-th to be judged; `funds` is what the buyer must be good for.
 create type capacity_claim as (
-    attempt_id text, call_id text, campaign_id text, offer_id text, buyer_id text, publisher_id text,
-    conversions bigint, paids bigint, revenue bigint, payout bigint, funds bigint, expires_at timestamptz
+    place integer, attempt_id text, call_id text, campaign_id text, offer_id text, buyer_id text,
+    publisher_id text, conversions bigint, paids bigint, revenue bigint, payout bigint, funds bigint,
+    expires_at timestamptz
 );
 create type capacity_answer as (attempt_id text, verdict text, pays_publisher boolean, refusal jsonb);
 
@@ -279,7 +280,7 @@ begin
     if v_missing <> '{}' then
         return v_missing;
     end if;
-    foreach v_claim in array p_claims loop
+    for v_claim in select c.* from unnest(p_claims) c order by c.place loop
         v_answer := reserve_one(p_account, p_now, v_claim);
         v_answers := v_answers || (v_claim.attempt_id, v_answer.verdict, v_answer.pays_publisher,
             v_answer.refusal)::capacity_answer;
@@ -292,9 +293,9 @@ end $$;
 -- with nothing changed, 'stale' (the account has a newer configuration than the asker) or one 'window_missing'
 -- for each cap without a row that covers p_now.
 --
--- One element a different owner of them all: p_owners; in p_owner_amounts five each, the sums over its claims of
--- claims, conversions, paids, revenue and payout. One a different buyer: p_buyers, p_buyer_funds, of which
--- p_charged are above zero.
+-- p_claims are sorted by attempt. One element a different owner of them all: p_owners; in p_owner_amounts five
+-- each, the sums over its claims of claims, conversions, paids, revenue and payout. One a different buyer:
+-- p_buyers, p_buyer_funds, of which p_charged are above zero.
 create function reserve_batch(
     p_account text, p_now timestamptz, p_catalog_version bigint, p_claims capacity_claim[], p_owners text[],
     p_owner_amounts bigint[], p_buyers text[], p_buyer_funds bigint[], p_charged bigint
@@ -302,6 +303,9 @@ create function reserve_batch(
 language plpgsql set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 declare
+    v_closed boolean;
+    v_charged bigint := 0;
+    v_booked bigint;
     v_fit boolean;
 begin
     -- Before the gate, which is closed for as short a time as can be; in order, so that no two wait for each other.
@@ -309,13 +313,29 @@ begin
         state, reserved_at, expires_at, connects, conversions, paids, revenue_micros, payout_micros, funds_micros)
     select p_account, c.attempt_id, c.call_id, c.campaign_id, c.offer_id, c.buyer_id, c.publisher_id,
         'held', p_now, c.expires_at, 1, c.conversions, c.paids, c.revenue, c.payout, c.funds
-    from unnest(p_claims) c
-    order by c.attempt_id;
+    from unnest(p_claims) c;
 
-    perform pg_advisory_xact_lock(capacity_gate(p_account));
-    -- A new statement, so that it sees what the former holder of the gate has committed. All is booked, then
+    -- Assigned, not performed: that would be one statement more.
+    v_closed := pg_advisory_xact_lock(capacity_gate(p_account)) is not null;
+    -- New statements, so that they see what the former holder of the gate has committed. All is booked, then
     -- judged by what came of it: there is room for all of them together, so for each after the others. Rows are
     -- looked up by array, never by join: each is found in the index however small the table seems.
+    if p_charged > 0 then
+        update buyer_funds f
+        set held_micros = f.held_micros + p_buyer_funds[array_position(p_buyers, f.buyer_id collate "C")]
+        where f.account_id = p_account and f.buyer_id = any(p_buyers)
+            and p_buyer_funds[array_position(p_buyers, f.buyer_id collate "C")] > 0;
+        get diagnostics v_charged = row_count;
+    end if;
+    -- What has no room is not booked and so is missing in the count.
+    update cap_window w
+    set used = w.used + p_owner_amounts[5 * array_position(p_owners, w.owner collate "C") - case w.metric
+        when 'payout' then 0 when 'revenue' then 1 when 'paid' then 2 when 'conversion' then 3 else 4 end]
+    where w.account_id = p_account and w.owner = any(p_owners) and w.ends_at > p_now and w.starts_at <= p_now
+        and w.used + p_owner_amounts[5 * array_position(p_owners, w.owner collate "C") - case w.metric
+            when 'payout' then 0 when 'revenue' then 1 when 'paid' then 2 when 'conversion' then 3 else 4 end]
+            <= w.limit_amount;
+    get diagnostics v_booked = row_count;
     with owners as (
         update cap_owner o
         set live = o.live + p_owner_amounts[5 * array_position(p_owners, o.owner collate "C") - 4],
@@ -327,28 +347,15 @@ begin
         where o.account_id = p_account and o.owner = any(p_owners)
         returning o.cap_count, o.status = 'open' and coalesce(o.live <= o.concurrency, true)
             and o.last_granted_at < 'infinity' as fits
-    ), windows as (
-        update cap_window w
-        set used = w.used + p_owner_amounts[5 * array_position(p_owners, w.owner collate "C") - case w.metric
-            when 'payout' then 0 when 'revenue' then 1 when 'paid' then 2 when 'conversion' then 3 else 4 end]
-        where w.account_id = p_account and w.owner = any(p_owners) and w.ends_at > p_now and w.starts_at <= p_now
-        returning w.used <= w.limit_amount as fits
-    ), funds as (
-        update buyer_funds f
-        set held_micros = f.held_micros + p_buyer_funds[array_position(p_buyers, f.buyer_id collate "C")]
-        where f.account_id = p_account and f.buyer_id = any(p_buyers)
-        returning f.balance_micros + f.credit_limit_micros >= f.held_micros as fits,
-            p_buyer_funds[array_position(p_buyers, f.buyer_id collate "C")] > 0 as needed
     )
-    select coalesce(o.fit, true) and coalesce(w.fit, true) and coalesce(f.fit, true)
-        and coalesce(o.caps, 0) = w.found
-        and f.found = p_charged
+    select coalesce(bool_and(fits), true) and coalesce(sum(cap_count), 0) = v_booked and v_charged = p_charged
+        and not exists (
+            select from buyer_funds f where f.account_id = p_account and f.buyer_id = any(p_buyers)
+                and f.balance_micros + f.credit_limit_micros < f.held_micros)
         and not exists (
             select from account a where a.account_id = p_account and a.catalog_version > p_catalog_version)
     into v_fit
-    from (select sum(cap_count) as caps, bool_and(fits) as fit from owners) o,
-        (select count(*) as found, bool_and(fits) as fit from windows) w,
-        (select count(*) filter (where needed) as found, bool_and(fits) as fit from funds) f;
+    from owners;
     if not v_fit then
         raise exception using errcode = 'check_violation';
     end if;
@@ -368,12 +375,14 @@ create procedure reserve_durably(
     p_owner_amounts bigint[], p_buyers text[], p_buyer_funds bigint[], p_charged bigint,
     out p_answers capacity_answer[]
 ) language plpgsql as $$
+declare
+    v_at pg_lsn;
 begin
     set local synchronous_commit = off;
     p_answers := reserve_batch(p_account, p_now, p_catalog_version, p_claims, p_owners,
         p_owner_amounts, p_buyers, p_buyer_funds, p_charged);
     commit;
-    perform pg_logical_emit_message(true, 'callmatrix', '');
+    v_at := pg_logical_emit_message(true, 'callmatrix', '');
 end $$;
 
 -- End held reservations, at most one row of each attempt in the arrays: what was held and not used goes back,
@@ -403,8 +412,8 @@ begin
     perform pg_advisory_xact_lock(capacity_gate(p_account));
     -- Filtered afterwards: as a condition, the state would tempt the planner to read all that is held.
     -- What expired before its call was settled holds nothing any more, but what came of it counts.
-    select array_agg(r.attempt_id) filter (where r.state = 'held'),
-        array_agg(r.attempt_id) filter (where r.state = 'held' or r.state = 'expired' and not p_swept),
+    select array_agg(r.attempt_id::text) filter (where r.state = 'held'),
+        array_agg(r.attempt_id::text) filter (where r.state = 'held' or r.state = 'expired' and not p_swept),
         min(r.reserved_at), max(r.reserved_at)
     into v_held, v_ending, v_since, v_until
     from reservation r where r.account_id = p_account and r.attempt_id = any(p_attempt_ids);
@@ -497,7 +506,7 @@ declare
     v_expired text[];
     v_none bigint[];
 begin
-    select array_agg(e.attempt_id), array_agg(0::bigint) into v_expired, v_none
+    select array_agg(e.attempt_id::text), array_agg(0::bigint) into v_expired, v_none
     from (
         select r.attempt_id from reservation r
         where r.account_id = p_account and r.state = 'held' and r.expires_at <= p_now
