@@ -16,6 +16,7 @@ import uvicorn
 import make
 import saved
 from callmatrix.api.hot import Lane, Receive, Scope, Send
+from callmatrix.api.rtb import RtbLane
 from callmatrix.core.campaign import Connection, Offer
 from callmatrix.core.documents import decode
 from callmatrix.core.flow import Flow
@@ -204,7 +205,8 @@ async def process_on(db: Database, *, world: SteeredWorld, data: Path) -> AsyncI
 @asynccontextmanager
 async def lane_of(app: App, **bounds: Any) -> AsyncIterator[Process]:
     """The lane of an app on a port of its own; `bounds` are the lane's, where a test needs its own."""
-    lane = Lane(app, _nothing_else, **{"deadline_s": PATIENCE_S, **bounds})
+    sellers = RtbLane(app, _nothing_else, deadline_s=PATIENCE_S)
+    lane = Lane(app, sellers, **{"deadline_s": PATIENCE_S, **bounds})
     connector = aiohttp.TCPConnector(limit=0)
     async with answering(lane) as url, aiohttp.ClientSession(connector=connector) as http:
         yield Process(app, lane, url, http)

@@ -22,6 +22,7 @@ from callmatrix.api.hot import Counters, Lane
 from callmatrix.api.openapi import document
 from callmatrix.api.operations import OPERATIONS
 from callmatrix.api.people import offer_first_sign_in
+from callmatrix.api.rtb import RtbLane
 from callmatrix.core import geo
 from callmatrix.core.campaign import Account
 from callmatrix.core.ids import PREFIXES, AccountId, UserId
@@ -155,7 +156,7 @@ def _loops(app: App) -> tuple[Coroutine[Any, Any, None], ...]:
 def asgi(app: App, *, static: Path = STATIC) -> Lane:
     """The process's ASGI callable: the carriers' lane in front of the console in `static` and the API."""
     counters = Counters()
-    return Lane(app, Console(build(app, counters), folder=static), counters=counters)
+    return Lane(app, RtbLane(app, Console(build(app, counters), folder=static)), counters=counters)
 
 
 class _Server(uvicorn.Server):

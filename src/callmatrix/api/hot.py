@@ -2,14 +2,17 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
-from callmatrix.core.documents import encode
-from callmatrix.core.errors import REFUSALS, Refused
+from callmatrix.api.raw import Receive as Receive
+from callmatrix.api.raw import Scope as Scope
+from callmatrix.api.raw import Send as Send
+from callmatrix.api.raw import answer, problem_reply, read_body
+from callmatrix.core.errors import Refused
 from callmatrix.dialects.carriers.forms import Form, parse_body
 from callmatrix.dialects.carriers.render import failsafe
 from callmatrix.dialects.carriers.signatures import verify
@@ -27,13 +30,8 @@ MAX_ARRIVALS_AT_ONCE: Final = 200
 DEADLINE_S: Final = 4.5
 BODY_TIMEOUT_S: Final = 4.5
 XML: Final = b"text/xml; charset=utf-8"
-PROBLEM: Final = b"application/problem+json"
 HANG_UP: Final = b"<Response><Hangup/></Response>"
 _READ_HERE: Final = ("application/x-www-form-urlencoded", "application/json")
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _log = logging.getLogger(__name__)
 
@@ -74,8 +72,8 @@ class Lane:
         try:
             status, content_type, body = await self._answer(scope, receive)
         except Refused as refused:
-            status, content_type, body = _problem(refused)
-        await _send(send, status, content_type, body)
+            status, content_type, body = problem_reply(refused)
+        await answer(send, status, content_type, body)
 
     async def _answer(self, scope: Scope, receive: Receive) -> tuple[int, bytes, bytes]:
         if scope["method"] != "POST":
@@ -87,7 +85,7 @@ class Lane:
         if wired is None:
             raise Refused("not_found", f"There is no connection {target.connection_id}")
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        body = await _read(receive, headers)
+        body = await read_body(receive, headers, most=MAX_BODY_BYTES, within_s=BODY_TIMEOUT_S)
         _check_media_type(headers.get("content-type", ""), body)
         form = parse_body(body, headers.get("content-type", ""))
         now = self._app.world.now()
@@ -178,46 +176,3 @@ def _check_media_type(content_type: str, body: bytes) -> None:
     media_type = content_type.partition(";")[0].strip().lower()
     if media_type not in _READ_HERE and (media_type or body):
         raise Refused("wrong_media_type", f"A webhook is {' or '.join(_READ_HERE)}")
-
-
-async def _read(receive: Receive, headers: dict[str, str]) -> bytes:
-    length = headers.get("content-length", "0")
-    if not length.isascii() or not length.isdigit() or int(length[:12]) > MAX_BODY_BYTES:
-        raise Refused("too_large", f"A webhook has at most {MAX_BODY_BYTES} bytes")
-    try:
-        async with asyncio.timeout(BODY_TIMEOUT_S):
-            return await _read_all(receive)
-    except TimeoutError:
-        raise Refused("malformed", f"The body did not come within {BODY_TIMEOUT_S} s") from None
-
-
-async def _read_all(receive: Receive) -> bytes:
-    body = bytearray()
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise Refused("malformed", "The request ended before its body")
-        body += message.get("body", b"")
-        if len(body) > MAX_BODY_BYTES:
-            raise Refused("too_large", f"A webhook has at most {MAX_BODY_BYTES} bytes")
-        if not message.get("more_body", False):
-            return bytes(body)
-
-
-def _problem(refused: Refused) -> tuple[int, bytes, bytes]:
-    status, title = REFUSALS[refused.code]
-    document = {
-        "type": "about:blank",
-        "title": title,
-        "status": status,
-        "code": refused.code,
-        "detail": refused.detail,
-        "problems": refused.problems,
-    }
-    return status, PROBLEM, encode(document)
-
-
-async def _send(send: Send, status: int, content_type: bytes, body: bytes) -> None:
-    headers = [(b"content-type", content_type), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

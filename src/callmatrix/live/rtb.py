@@ -108,7 +108,7 @@ async def answer(app: App, seller: Seller, request: BidRequest) -> Made | RtbRef
             bid_id=BidId(app.world.new_id("bid")),
             call_id=CallId(app.world.new_id("call")),
         )
-        found = await _priced(app, question)
+        found = unfit(seller.endpoint, request) or await _priced(app, question)
         match found:
             case RtbRefused():
                 return await _declined(app, question, found)
@@ -127,9 +127,6 @@ async def answer(app: App, seller: Seller, request: BidRequest) -> Made | RtbRef
 async def _priced(app: App, question: _Question) -> _Heard | RtbRefused | None:
     """The price; None where the same request has an open bid."""
     endpoint, account_id, at = question.endpoint, question.seller.account_id, question.at
-    refused = unfit(endpoint, question.request)
-    if refused is not None:
-        return refused
     publishers = (
         Owner(kind="publisher", id=endpoint.publisher_id),
         Owner(kind="publisher_in_campaign", id=f"{endpoint.publisher_id}/{endpoint.campaign_id}"),
@@ -306,7 +303,7 @@ async def _offered(app: App, question: _Question, heard: _Heard) -> Made | RtbRe
             hold_s=plan.campaign.max_call_s + offer.ring_timeout_s + EXPIRY_MARGIN_S,
             expires_at=expires_at,
             sip_host=endpoint.sip_host,
-            sold=_sold_bid(question, heard, claim),
+            sold=_sold_bid(question, plan, heard, claim),
             call_id=question.call_id,
         ),
     )
@@ -326,12 +323,14 @@ def _expiry(question: _Question, heard: _Heard, now: datetime) -> datetime | Non
     return expires_at if expires_at >= now + timedelta(seconds=LEAST_LIFE_S) else None
 
 
-def _sold_bid(question: _Question, heard: _Heard, claim: Claim | None) -> SoldBid:
+def _sold_bid(question: _Question, plan: CompiledPlan, heard: _Heard, claim: Claim | None) -> SoldBid:
+    terms = plan.terms.get(question.endpoint.publisher_id)
     return SoldBid(
         bid_id=question.bid_id,
         endpoint_id=question.endpoint.id,
         amount=heard.priced.amount,
         min_s=heard.priced.min_s,
+        duplicate_days=0 if terms is None or terms.duplicates is None else terms.duplicates.window_days,
         zip=question.request.zip,
         state=question.request.state,
         fields=question.request.fields,
@@ -378,8 +377,7 @@ async def _reserve(app: App, question: _Question, plan: CompiledPlan, claim: Cla
 async def _declined(app: App, question: _Question, refused: RtbRefused) -> Made | RtbRefused:
     told = await _keep(app, question, Declined(code=refused.code, detail=refused.detail))
     assert not isinstance(told, Gone)
-    # The same request may have got a bid meanwhile, or a limit was met first.
-    return refused if isinstance(told, RtbRefused) and told.code == refused.code else told
+    return told  # perhaps a bid: the same request may have got one meanwhile
 
 
 async def _keep(app: App, question: _Question, answer: Offered | Declined | None) -> Made | RtbRefused | Gone:
@@ -399,7 +397,7 @@ async def _keep(app: App, question: _Question, answer: Offered | Declined | None
     )
     async with app.db.session() as tx:
         told = await rtb.answer(tx, seller.account_id, asked)
-    return RtbRefused(code=told) if isinstance(told, str) else told
+    return RtbRefused(code=told, bid_id=question.bid_id) if isinstance(told, str) else told
 
 
 def window_of(app: App, seller: Seller, at: datetime) -> Window:

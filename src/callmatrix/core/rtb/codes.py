@@ -4,6 +4,8 @@ from typing import Final, Literal
 
 import msgspec
 
+from callmatrix.core.ids import BidId
+
 RtbCode = Literal[
     "disabled",
     "campaign_not_live",
@@ -37,10 +39,12 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RtbRefused(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """No bid, and why. `detail` is for us, never for the seller: it may name offers and amounts."""
+    """No bid, and why. `detail` is for us, never for the seller: it may name offers and amounts. `bid_id` is
+    what the refusal is kept by, once it is."""
 
     code: RtbCode
     detail: str = ""
+    bid_id: BidId = BidId("")
 
 
 REPEATED: Final = 230

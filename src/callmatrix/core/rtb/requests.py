@@ -9,8 +9,7 @@ import msgspec
 
 from callmatrix.core.geo import STATE_NAMES
 from callmatrix.core.money import Money
-from callmatrix.core.phone import is_anonymous, parse_e164
-from callmatrix.core.rtb.codes import RtbRefused
+from callmatrix.core.phone import BadPhone, is_anonymous, parse_e164
 
 MAX_FIELDS: Final = 100
 MAX_NAME_CHARS: Final = 40
@@ -37,18 +36,22 @@ _EXPOSE: Final = ("exposecallerid",)
 _DEADLINE: Final = ("deadlinems", "timeoutms")
 _FLOOR: Final = ("floor", "minbid")
 # How the request is sent, not what it asks for: these do not tell two requests apart.
-_OF_THE_TRANSPORT: Final = frozenset(("key", "apikey", "format", "id", "at", "timestamp", *_DEADLINE))
+_OF_THE_TRANSPORT: Final = frozenset(
+    ("key", "apikey", "format", "id", "pingid", "at", "timestamp", *_DEADLINE)
+)
 _NO: Final = frozenset(("no", "false", "0", "n", "off"))
 _UNFIT: Final = re.compile(r"[^a-z0-9]+")
 _HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 class BidRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What somebody who has a caller asks: `caller` is E.164, None where it is not told. `exposed`: bidders
-    of ours may be told the number. `floor` is the least bid that is of use. `fields` are all values that are
-    sent, by names in `snake_case`, `zip` and `state` among them."""
+    """What somebody who has a caller asks: `caller` is E.164, None where it is not told; `unread` says why a
+    number that was told is none. `exposed`: bidders of ours may be told the number. `floor` is the least bid
+    that is of use. `fields` are all values that are sent, by names in `snake_case`, `zip` and `state` among
+    them."""
 
     caller: str | None = None
+    unread: str = ""
     zip: str | None = None
     state: str | None = None
     sub_id: str = ""
@@ -59,16 +62,11 @@ class BidRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     fields: dict[str, str] = {}
 
 
-def read_request(values: Mapping[str, str]) -> BidRequest | RtbRefused:
-    """A request of any network's names; refused only for a caller's number that is none."""
+def read_request(values: Mapping[str, str]) -> BidRequest:
+    """A request in any network's names."""
     known = {_plain(name): value.strip() for name, value in reversed(tuple(values.items())) if value.strip()}
     told = _first(known, _CALLER)
-    caller = None
-    if told and not is_anonymous(told):
-        read = parse_e164(told)
-        if not isinstance(read, str):
-            return RtbRefused(code="caller_invalid", detail=read.problem)
-        caller = read
+    read = parse_e164(told) if told and not is_anonymous(told) else None
     fields = _fields(values)
     zip_code, state = _first(known, _ZIP), _first(known, _STATE).upper()
     if zip_code:
@@ -76,7 +74,8 @@ def read_request(values: Mapping[str, str]) -> BidRequest | RtbRefused:
     if state:
         fields["state"] = state[:MAX_VALUE_CHARS]
     return BidRequest(
-        caller=caller,
+        caller=read if isinstance(read, str) else None,
+        unread=read.problem if isinstance(read, BadPhone) else "",
         zip=zip_code[:MAX_VALUE_CHARS] or None,
         state=state if state in STATE_NAMES else None,
         sub_id=_first(known, _SUB_ID)[:MAX_SUB_ID_CHARS],

@@ -58,6 +58,8 @@ def unfit(endpoint: Endpoint, request: BidRequest) -> RtbRefused | None:
     """Why a request is refused whatever the campaign has to say."""
     if endpoint.status != "active":
         return RtbRefused(code="disabled", detail=f"The endpoint is {endpoint.status}")
+    if request.unread:
+        return RtbRefused(code="caller_invalid", detail=request.unread)
     if endpoint.require_caller_id and request.caller is None:
         return RtbRefused(code="caller_required")
     missing = [name for name in endpoint.required_fields if not request.fields.get(name)]

@@ -23,7 +23,8 @@ NotSoldCode = Literal[
 
 
 class SoldBid(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind", tag="sold"):
-    """The bid that the call answers: the publisher gets `amount` once it lasts `min_s` billable seconds.
+    """The bid that the call answers: the publisher gets `amount` once it lasts `min_s` billable seconds, but
+    not for a caller of the last `duplicate_days`.
 
     `zip`, `state` and `fields` are what the seller said of the caller; of these bidders may see `shared`.
     `held` is the claim of the call's first attempt, reserved already. `bids` and `asked` are
@@ -34,6 +35,7 @@ class SoldBid(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
     endpoint_id: EndpointId
     amount: Money
     min_s: int = 0
+    duplicate_days: int = 0
     zip: str | None = None
     state: str | None = None
     fields: dict[str, str] = {}
