@@ -1,7 +1,8 @@
 """What the tests of bidder formats share: a ping, a post, and cases kept as JSON files.
 
 A case names what is given (`bidder`, `secrets`, changes to `ping` and `post`, `reply`, `post_reply`) and what
-comes of it (`request`, `read`, `complaints`, `post_request`, `posted`).
+comes of it (`request`, `read`, `complaints`, `post_request`, `posted`). `PYTHONPATH=src python
+tests/dialects/bidder_cases.py` writes what comes of the givens into every file; review the difference.
 """
 
 import json
@@ -17,6 +18,7 @@ from callmatrix.core.money import Money
 from callmatrix.dialects.bidders import complaints, ping_request, post_request, read_ping, read_post
 from callmatrix.dialects.http import HttpReply, HttpRequest
 
+GIVEN = ("about", "bidder", "secrets", "ping", "reply", "post", "post_reply")
 FOLDER = Path(__file__).parent / "bidders"
 AT = datetime(2026, 3, 1, 17, 0, tzinfo=UTC)
 NUMBER = "+13105550123"
@@ -130,3 +132,15 @@ def _reply(given: dict[str, Any]) -> HttpReply:
     else:
         body = given["text"].encode()
     return HttpReply(status=given.get("status", 200), body=body, headers=given.get("headers", JSON_TYPE))
+
+
+def rewrite() -> None:
+    """Bring every file up to what comes of its givens."""
+    for path in files():
+        case = {name: value for name, value in load(path).items() if name in GIVEN}
+        text = json.dumps(case | outcome(case), indent=2, ensure_ascii=False)
+        path.write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    rewrite()

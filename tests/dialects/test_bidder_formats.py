@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bidder_cases import AT, FOLDER, NUMBER, bidder, files, load, outcome, ping, post, said
+from bidder_cases import AT, FOLDER, GIVEN, NUMBER, bidder, files, load, outcome, ping, post, said
 
 from callmatrix.core import documents
 from callmatrix.core.auction import NoBid, Offered, Posted
@@ -45,7 +45,6 @@ from callmatrix.dialects.bidders.tokens import FILTERS, TOKENS, fill, ping_value
 from callmatrix.dialects.bidders.trees import MAX_DEPTH, MAX_ELEMENTS
 from callmatrix.dialects.http import HttpReply, HttpRequest
 
-GIVEN = ("about", "bidder", "secrets", "ping", "reply", "post", "post_reply")
 FORMATS = ("native", "retreaver", "ringba", "template", "trackdrive")
 XML = {"content-type": "text/xml"}
 
