@@ -183,6 +183,8 @@ async def drive(app: App, turn: Turn, event: events.Event) -> bytes:
                 conflicts += 1
                 if conflicts > MAX_CONFLICTS:
                     raise Refused("unavailable", "Too many changes of this call at once")
+                if await _taken_over(app, turn):
+                    return await _repeated(app, turn)
                 await _reload(app, turn)
                 event = first_event
             case _:
@@ -429,6 +431,15 @@ async def _repeated(app: App, turn: Turn) -> bytes:
                 return await _resume(app, turn, stored.call_id, own)
         await asyncio.sleep(REPEAT_POLL_S)
     raise Refused("unavailable", "This webhook is still being answered")
+
+
+async def _taken_over(app: App, turn: Turn) -> bool:
+    """Whether we were so slow that somebody else has gone on with our callback: theirs is the reply."""
+    if turn.lease is None or turn.lease.first:
+        return False
+    async with app.db.session() as tx:
+        stored = await calls.stored_reply(tx, turn.account_id, turn.lease.callback)
+    return stored is not None and stored.lease_until != turn.lease.lease_until
 
 
 async def _overtaken(app: App, turn: Turn, callback: CallbackKey) -> bytes:

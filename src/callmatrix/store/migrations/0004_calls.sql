@@ -379,7 +379,7 @@ begin
     if cb is not null and not (cb->>'first')::boolean and p_reply is not null then
         update callback set reply = p_reply
         where account_id = p_account and connection_id = cb->>'connection_id'
-          and carrier_ref = cb->>'carrier_ref' and key = cb->>'key';
+          and carrier_ref = cb->>'carrier_ref' and key = cb->>'key' and reply is null;
     end if;
     return 'saved';
 end $$;
