@@ -10,6 +10,7 @@ MAX_PHONE_CHARS: Final = 64
 MAX_CACHED_NUMBERS: Final = 65_536
 
 NANP_CHARS: Final = len("+14155550100")
+PREMIUM_AREA_CODE: Final = "900"
 MASK: Final = "•"
 MASK_KEEPS_LAST: Final = 2
 
@@ -161,3 +162,21 @@ def kind(e164: str) -> NumberKind:
     if number_type == phonenumbers.PhoneNumberType.TOLL_FREE:
         return "toll_free"
     return "geographic" if number_type in _GEOGRAPHIC_TYPES else "other"
+
+
+@lru_cache(maxsize=MAX_CACHED_NUMBERS)
+def same_cost(e164: str, like: str) -> bool:
+    """Whether a number that somebody else names may be dialled at our cost where `like` was agreed: in the
+    same country, or in both of the United States and Canada, and not of premium rate."""
+    try:
+        number, agreed = (phonenumbers.parse(one[:MAX_PHONE_CHARS], None) for one in (e164, like))
+    except phonenumbers.NumberParseException:
+        return False
+    if number.country_code != agreed.country_code or area_code(e164) == PREMIUM_AREA_CODE:
+        return False
+    if phonenumbers.number_type(number) == phonenumbers.PhoneNumberType.PREMIUM_RATE:
+        return False
+    # Numbers that nobody holds yet have no region; those of other countries in the same plan have theirs.
+    region = phonenumbers.region_code_for_number(number)
+    home = ("US", "CA") if number.country_code == 1 else (phonenumbers.region_code_for_number(agreed),)
+    return region is None or region in home

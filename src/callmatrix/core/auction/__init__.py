@@ -14,6 +14,7 @@ from callmatrix.core.auction.bids import adjustment_for as adjustment_for
 from callmatrix.core.auction.bids import bid_of as bid_of
 from callmatrix.core.auction.bids import is_late as is_late
 from callmatrix.core.auction.bids import judge as judge
+from callmatrix.core.auction.bids import may_dial as may_dial
 from callmatrix.core.auction.bids import outcome as outcome
 from callmatrix.core.auction.pings import PERSONAL_FIELDS as PERSONAL_FIELDS
 from callmatrix.core.auction.pings import Lead as Lead

@@ -5,8 +5,8 @@ from typing import Final, Literal
 
 import msgspec
 
-from callmatrix.core import rules
-from callmatrix.core.campaign import Adjustment, Bidder, Destination, Offer
+from callmatrix.core import phone, rules
+from callmatrix.core.campaign import Adjustment, Bidder, Destination, Offer, PhoneDestination
 from callmatrix.core.ids import OfferId
 from callmatrix.core.money import ZERO, Money, share
 from callmatrix.core.pricing import BidPrice, Price
@@ -18,6 +18,8 @@ MAX_BID_ID: Final = 200
 MAX_DETAIL: Final = 300
 SETUP_S: Final = 4
 """What a bid must still live at least when it is used: the time to set up the call (rule 25)."""
+NANP_NUMBER: Final = "+12025550100"
+"""What a number is compared with where the offer itself has a SIP address: the North American plan."""
 DEFAULT_EXPIRY_S: Final = 60
 MAX_EXPIRY_S: Final = 3_600
 
@@ -144,6 +146,8 @@ def judge(offered: Offered, *, offer: Offer, price: Price, currency: str, at: da
         return NoBid(code="bad_currency", detail=f"{offered.currency[:20]}, not {currency}")
     if bidder.destination == "reply" and offered.destination is None:
         return NoBid(code="bad_destination", detail="The reply must name a number or SIP address")
+    if bidder.destination != "offer" and not may_dial(offer, offered.destination):
+        return NoBid(code="bad_destination", detail="A number abroad or of premium rate is not dialled")
     if offered.expires_at is not None and is_late(offered.expires_at, at):
         return NoBid(code="bad_expiry", detail=f"Expires at {offered.expires_at.isoformat()}")
     agreed_s = price.after_s if isinstance(price, BidPrice) else 0
@@ -155,6 +159,16 @@ def judge(offered: Offered, *, offer: Offer, price: Price, currency: str, at: da
             code="terms_duplicates", detail=f"For {offered.duplicate_days} days, {agreed_days} are agreed"
         )
     return None
+
+
+def may_dial(offer: Offer, destination: Destination | None) -> bool:
+    """Whether a destination that a bidder names is dialled: we pay for the leg, so it may be neither abroad,
+    seen from the offer's own number, nor of premium rate."""
+    if not isinstance(destination, PhoneDestination):
+        return True
+    own = offer.destination
+    agreed = own.number if isinstance(own, PhoneDestination) else NANP_NUMBER
+    return phone.same_cost(destination.number, agreed)
 
 
 def bid_of(offered: Offered, *, offer: Offer, ping_id: str, facts: Facts, at: datetime) -> Bid:

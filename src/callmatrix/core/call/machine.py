@@ -4,6 +4,7 @@ from typing import Final, assert_never
 
 import msgspec
 
+from callmatrix.core.auction import may_dial
 from callmatrix.core.call import bidding, dialling, events, ivr, legs, settlement
 from callmatrix.core.call.commands import Fetch, HangUp, Look, Ping, Post, Reject, Reserve
 from callmatrix.core.call.draft import Draft, Step
@@ -220,6 +221,10 @@ def _post_answered(draft: Draft, event: events.PostAnswered) -> None:
     attempt = draft.change(attempt, posted=True, post_reference=event.reference)
     if event.code:
         _post_refused(draft, attempt, code=event.code, detail=event.detail)
+        return
+    assert attempt.offer_id is not None
+    if not may_dial(draft.plan.offers[attempt.offer_id], event.destination):
+        _post_refused(draft, attempt, code="bad_destination")
         return
     if event.destination is not None and attempt.won is not None:
         won = msgspec.structs.replace(attempt.won, destination=event.destination)
