@@ -36,7 +36,7 @@ async def test_a_seller_who_knows_the_published_examples_asks_calls_and_is_paid_
     }
     world.go_on(20)
     line = SoldLine(process)
-    assert make.offer(1).destination.number in (await line.arrive()).text  # type: ignore[union-attr]
+    assert make.offer(1).destination.number in (await line.arrive()).text
     await line.tell("dial", 1, **TALKED)
     await line.status()
     await process.settled()
