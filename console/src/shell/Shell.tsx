@@ -1,16 +1,17 @@
-import { ActionIcon, Burger, Drawer, Kbd, ScrollArea, Tooltip, UnstyledButton } from "@mantine/core";
+import { ActionIcon, Burger, Kbd, UnstyledButton } from "@mantine/core";
 import { useDisclosure, useHotkeys } from "@mantine/hooks";
 import { IconSearch } from "@tabler/icons-react";
 import { useQueryClient } from "@tanstack/react-query";
 import { Link, Outlet, useLocation, useNavigate, useRouter } from "@tanstack/react-router";
-import { Suspense, useEffect, useMemo } from "react";
+import { lazy, Suspense, useEffect, useMemo } from "react";
 import { useLiveCache, useLiveState } from "../api/live";
 import { may, useMe } from "../api/session";
-import { CommandPalette, ShortcutList } from "../ui/CommandPalette";
 import { type Command, useCommands, useKeyboard } from "../ui/shortcuts";
 import { NAVIGATION, type NavEntry } from "./nav";
 import classes from "./Shell.module.css";
 import { SignedInMenu } from "./SignedInMenu";
+
+const Keyboard = lazy(() => import("../ui/CommandPalette"));
 
 /** What is around every page: navigation, who is signed in, and whether what is shown is live. */
 export function Shell() {
@@ -20,6 +21,7 @@ export function Shell() {
   const [palette, paletteActs] = useDisclosure();
   const [shortcuts, shortcutActs] = useDisclosure();
   useHotkeys([["mod+K", paletteActs.open]], []);
+  useHotkeys([["Escape", menuActs.close]], []);
   const entries = useEntries();
   useCommands(useGoCommands(entries, shortcutActs.open));
   const location = useLocation();
@@ -31,25 +33,17 @@ export function Shell() {
       <a className={classes.skip} href="#content">
         Skip to the content
       </a>
-      <aside className={classes.side}>{side}</aside>
+      <aside id="side" className={classes.side} data-opened={menu || undefined}>
+        {side}
+      </aside>
+      {menu && <div className={classes.shade} onClick={menuActs.close} aria-hidden />}
       <div className={classes.mobile}>
-        <Burger opened={menu} onClick={menuActs.toggle} size="sm" aria-label="Menu" />
+        <Burger opened={menu} onClick={menuActs.toggle} size="sm" aria-label="Menu" aria-expanded={menu} aria-controls="side" />
         <Brand />
         <ActionIcon variant="subtle" color="gray" size="lg" aria-label="Find a command" onClick={paletteActs.open}>
           <IconSearch size={18} />
         </ActionIcon>
       </div>
-      <Drawer
-        opened={menu}
-        onClose={menuActs.close}
-        size={270}
-        padding={0}
-        withCloseButton={false}
-        attributes={{ content: { "aria-label": "Menu" } }}
-        classNames={{ content: classes.drawer, body: classes.drawerBody }}
-      >
-        {side}
-      </Drawer>
       <main id="content" className={classes.main} tabIndex={-1}>
         <Reconnecting />
         <div className={classes.page}>
@@ -58,8 +52,11 @@ export function Shell() {
           </Suspense>
         </div>
       </main>
-      <CommandPalette opened={palette} onClose={paletteActs.close} />
-      <ShortcutList opened={shortcuts} onClose={shortcutActs.close} />
+      {(palette || shortcuts) && (
+        <Suspense fallback={null}>
+          <Keyboard palette={palette} shortcuts={shortcuts} onClosePalette={paletteActs.close} onCloseShortcuts={shortcutActs.close} />
+        </Suspense>
+      )}
     </div>
   );
 }
@@ -103,28 +100,28 @@ function Side(props: { entries: ReturnType<typeof useEntries>; onSearch: () => v
         <span>Find…</span>
         <Kbd size="xs">Ctrl K</Kbd>
       </UnstyledButton>
-      <ScrollArea className={classes.entries} type="never">
+      <div className={classes.entries}>
         <nav aria-label="Main">
           {props.entries.map(({ group, entries }) => (
             <div key={group} className={classes.group}>
               <div className={classes.groupName}>{group}</div>
               {entries.map((entry) => (
-                <Tooltip key={entry.path} label={entry.keys} position="right" openDelay={900}>
-                  <Link
-                    to={entry.path}
-                    className={classes.entry}
-                    activeOptions={{ exact: entry.path === "/", includeSearch: false }}
-                    activeProps={{ "data-active": true, "aria-current": "page" }}
-                  >
-                    <entry.icon size={17} stroke={1.7} />
-                    {entry.label}
-                  </Link>
-                </Tooltip>
+                <Link
+                  key={entry.path}
+                  to={entry.path}
+                  title={entry.keys}
+                  className={classes.entry}
+                  activeOptions={{ exact: entry.path === "/", includeSearch: false }}
+                  activeProps={{ "data-active": true, "aria-current": "page" }}
+                >
+                  <entry.icon size={17} stroke={1.7} />
+                  {entry.label}
+                </Link>
               ))}
             </div>
           ))}
         </nav>
-      </ScrollArea>
+      </div>
       <SignedInMenu />
     </div>
   );

@@ -6,8 +6,25 @@ import { type Command, found, useAllCommands } from "./shortcuts";
 
 const MOST = 50;
 
+interface KeyboardProps {
+  palette: boolean;
+  shortcuts: boolean;
+  onClosePalette: () => void;
+  onCloseShortcuts: () => void;
+}
+
+/** The command palette and the list of shortcuts; read when one of them is first opened. */
+export default function Keyboard(props: KeyboardProps) {
+  return (
+    <>
+      <CommandPalette opened={props.palette} onClose={props.onClosePalette} />
+      <ShortcutList opened={props.shortcuts} onClose={props.onCloseShortcuts} />
+    </>
+  );
+}
+
 /** Everything that can be done, found by typing. */
-export function CommandPalette(props: { opened: boolean; onClose: () => void }) {
+function CommandPalette(props: { opened: boolean; onClose: () => void }) {
   return (
     <Modal
       opened={props.opened}
@@ -96,7 +113,7 @@ function Palette({ onClose }: { onClose: () => void }) {
 }
 
 /** The keys of a shortcut. */
-export function Keys(props: { keys: string }) {
+function Keys(props: { keys: string }) {
   return (
     <span className={classes.keys}>
       {props.keys.split(" ").map((key, place) => (
@@ -109,7 +126,7 @@ export function Keys(props: { keys: string }) {
 }
 
 /** All shortcuts that work now. */
-export function ShortcutList(props: { opened: boolean; onClose: () => void }) {
+function ShortcutList(props: { opened: boolean; onClose: () => void }) {
   const commands = useAllCommands().filter((one) => one.keys !== undefined);
   return (
     <Modal opened={props.opened} onClose={props.onClose} title="Keyboard shortcuts" closeButtonProps={{ "aria-label": "Close" }}>

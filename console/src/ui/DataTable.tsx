@@ -3,7 +3,7 @@ import { useMediaQuery } from "@mantine/hooks";
 import { IconColumns3 } from "@tabler/icons-react";
 import { type CellContext, columnVisibilityFeature, tableFeatures, useTable } from "@tanstack/react-table";
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { type ReactNode, useEffect, useMemo, useRef } from "react";
+import { type ReactNode, type RefObject, useEffect, useImperativeHandle, useMemo, useRef } from "react";
 import classes from "./DataTable.module.css";
 import { ErrorNote } from "./ErrorNote";
 import { count } from "./format";
@@ -40,6 +40,13 @@ interface DataTableProps<T> {
   /** What all rows are called: `1,204 calls`. */
   noun?: string;
   foot?: ReactNode;
+  handle?: RefObject<TableHandle | null>;
+  /** Told whether the first rows are seen. */
+  onTop?: (atTop: boolean) => void;
+}
+
+export interface TableHandle {
+  toTop: () => void;
 }
 
 const ROW_HEIGHT = 40;
@@ -69,6 +76,7 @@ export function DataTable<T extends object>(props: DataTableProps<T>) {
     overscan: OVERSCAN,
   });
   useEffect(() => virtual.measure(), [virtual, height]);
+  useImperativeHandle(props.handle, () => ({ toTop: () => scroller.current?.scrollTo({ top: 0 }) }));
   const items = virtual.getVirtualItems();
   const last = items.at(-1)?.index ?? -1;
   useEffect(() => {
@@ -83,7 +91,14 @@ export function DataTable<T extends object>(props: DataTableProps<T>) {
   if (!rows.waiting && rows.rows.length === 0) return <>{props.empty}</>;
   return (
     <div className={classes.frame}>
-      <div ref={scroller} className={classes.scroller} tabIndex={0} role="region" aria-label={props.label}>
+      <div
+        ref={scroller}
+        className={classes.scroller}
+        tabIndex={0}
+        role="region"
+        aria-label={props.label}
+        onScroll={(event) => props.onTop?.(event.currentTarget.scrollTop < height)}
+      >
         <div
           role="table"
           aria-label={props.label}

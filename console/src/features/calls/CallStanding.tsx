@@ -1,18 +1,32 @@
-import type { CallSummary } from "../../api/lists";
 import { words } from "../../ui/format";
 import { Status, type Tone } from "../../ui/Values";
+import type { Call } from "./filters";
+
+const LIVE: Record<string, string> = {
+  new: "Arriving",
+  ivr: "In the menu",
+  asking: "Deciding",
+  reserving: "Reserving",
+  dialling: "Ringing",
+  voicemail: "Voicemail",
+  closing: "Closing",
+};
 
 /** How far a call has come, in a word. */
-export function standing(call: CallSummary): { tone: Tone; text: string; live: boolean } {
-  if (call.blocked !== "") return { tone: "bad", text: `Blocked`, live: false };
-  if (call.state !== "ended") return { tone: call.connected_at === null ? "info" : "good", text: words(call.state), live: true };
+export function standing(call: Call): { tone: Tone; text: string; live: boolean } {
+  if (call.state !== "ended") {
+    const talking = call.connected_at !== null && call.state === "dialling";
+    return { tone: talking ? "good" : "info", text: talking ? "Talking" : (LIVE[call.state] ?? words(call.state)), live: true };
+  }
+  if (call.blocked !== "") return { tone: "bad", text: "Blocked", live: false };
   if (call.review !== "") return { tone: "warn", text: "In review", live: false };
   if (call.converted_at !== null) return { tone: "good", text: "Converted", live: false };
+  if (call.paid_at !== null) return { tone: "good", text: "Paid", live: false };
   if (call.connected_at !== null) return { tone: "info", text: "Connected", live: false };
   return { tone: "rest", text: "Not connected", live: false };
 }
 
-export function CallStanding({ call }: { call: CallSummary }) {
+export function CallStanding({ call }: { call: Call }) {
   const { tone, text, live } = standing(call);
   return (
     <Status tone={tone} pulse={live}>
