@@ -5,6 +5,7 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
+from callmatrix.api.bidder_checks import check_bidder
 from callmatrix.api.config import Note, Noun, by_of, made_before, record_of, record_reply
 from callmatrix.api.operation import Ask, Operation, Reply
 from callmatrix.core.ids import PREFIXES
@@ -103,6 +104,7 @@ def _restore_operation(noun: Noun) -> Operation:
                 by=by_of(ask, given.note),
                 expected_revision=ask.revision,
             )
+            check_bidder(stored.document, allow_loopback=ask.app.settings.allow_loopback)
             await check_capabilities(tx, ask.who.account_id, stored.document)
         return record_reply(noun, stored, ask.who)
 

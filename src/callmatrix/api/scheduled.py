@@ -4,6 +4,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
+from callmatrix.api.bidder_checks import check_bidder
 from callmatrix.api.config import NOUNS, Note, Noun, body_from, body_of, by_of, merge_patch, with_id
 from callmatrix.api.operation import Ask, Operation, Reply
 from callmatrix.api.pages import Instant, Page
@@ -60,10 +61,12 @@ def operations_of(noun: Noun) -> tuple[Operation, ...]:
                 return Reply(value=_told(noun, made, ask), status=201)
             before = await catalog.get(tx, ask.who.account_id, noun.document, ask.path["id"])
             merged = merge_patch(to_plain(body_of(noun, before.document, ask.who)), given.change)
+            document = with_id(noun, body_from(noun, merged), ask.path["id"])
+            check_bidder(document, allow_loopback=ask.app.settings.allow_loopback)
             planned = await scheduled.schedule(
                 tx,
                 ask.who.account_id,
-                with_id(noun, body_from(noun, merged), ask.path["id"]),
+                document,
                 id=new_id,
                 starts_at=given.starts_at,
                 by=by_of(ask, given.note),

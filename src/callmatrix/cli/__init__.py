@@ -1,4 +1,4 @@
-"""The command line: serve, demo, sim, call, bench, migrate, openapi."""
+"""The command line: serve, demo, sim, call, bidder, bench, migrate, openapi."""
 
 import argparse
 import asyncio
@@ -11,8 +11,8 @@ from typing import Final
 import msgspec
 
 from callmatrix import bench, demo, main
-from callmatrix.bench import calls, decide, reserve
-from callmatrix.cli import call
+from callmatrix.bench import auction, calls, decide, reserve, storm
+from callmatrix.cli import bidder, call
 from callmatrix.core.documents import encode, encode_text
 from callmatrix.core.errors import Refused
 from callmatrix.settings import SettingRefused, Settings, read
@@ -33,9 +33,11 @@ REFUSED: Final = (
     OSError,
 )
 BENCHES: Final[dict[str, Callable[[], bench.BenchReport]]] = {
+    "auction": auction.run,
     "calls": calls.run,
     "decide": decide.run,
     "reserve": reserve.run,
+    "storm": storm.run,
 }
 
 
@@ -52,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_demo(commands)
     _add_sim(commands)
     _add_call(commands)
+    _add_bidder(commands)
     _add_bench(commands)
     return parser
 
@@ -83,6 +86,31 @@ def _add_call(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     parser.add_argument("--press", default="", help="keys for each question, such as 1,94105")
     parser.add_argument("--talk", type=_count, default=120, help="seconds that the buyer talks")
     parser.set_defaults(run=_call)
+
+
+def _add_bidder(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser("bidder", help="send a test ping to an offer's bidder, and show its answer")
+    parser.add_argument("offer_id", help="the offer whose bidder is asked")
+    parser.add_argument("--campaign", default="", help="the campaign whose deadline and consents hold")
+    parser.add_argument("--channel", default="call", choices=("call", "form", "callback"))
+    parser.add_argument("--vertical", default="", help="the campaign's by default")
+    parser.add_argument("--number", default="", help="the caller's, such as +14155550199")
+    parser.add_argument("--state", default="", help="two letters; by ZIP or number by default")
+    parser.add_argument("--zip", default="", help="five digits")
+    parser.add_argument("--area-code", default="", help="three digits")
+    parser.add_argument("--attestation", default="", choices=("", "A", "B", "C"))
+    parser.add_argument("--source", default="", help="where the lead is from")
+    parser.add_argument(
+        "--field", type=_field, action="append", default=[], help="a captured field, such as homeowner=yes"
+    )
+    parser.set_defaults(run=_bidder)
+
+
+def _field(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError("give a field as name=value")
+    return name, value
 
 
 def _add_bench(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -156,6 +184,22 @@ def _call(options: argparse.Namespace, settings: Settings) -> int:
     placed = call.Placed(number=options.number, caller=options.caller, keys=keys, talk_s=options.talk)
     asyncio.run(call.place(settings, placed))
     return 0
+
+
+def _bidder(options: argparse.Namespace, settings: Settings) -> int:
+    lead = {
+        "campaign_id": options.campaign,
+        "channel": options.channel,
+        "vertical": options.vertical,
+        "number": options.number,
+        "state": options.state,
+        "zip": options.zip,
+        "area_code": options.area_code,
+        "attestation": options.attestation,
+        "source": options.source,
+        "fields": dict(options.field),
+    }
+    return asyncio.run(bidder.try_out(settings, options.offer_id, lead))
 
 
 def _bench(options: argparse.Namespace, _settings: Settings) -> int:
