@@ -20,7 +20,7 @@ PHONE = "+14155550142"
 class Buyers:
     """One server for all of them. `bids` and `answers` are by the offer's number: an amount, and what is
     answered to a post (a dict as JSON, an int as a status). `pings` and `posts` are (number, what was sent)
-    in order."""
+    in order. They answer while `bidding` and `go_on` are set."""
 
     def __init__(self) -> None:
         self.url = ""
@@ -28,8 +28,9 @@ class Buyers:
         self.answers: dict[int, dict[str, Any] | int] = {}
         self.pings: list[tuple[int, dict[str, Any]]] = []
         self.posts: list[tuple[int, dict[str, Any]]] = []
-        self.asked = asyncio.Event()
-        self.go_on = asyncio.Event()
+        self.pinged, self.asked = asyncio.Event(), asyncio.Event()
+        self.bidding, self.go_on = asyncio.Event(), asyncio.Event()
+        self.bidding.set()
         self.go_on.set()
 
     def offer(self, number: int, **changes: Any) -> Offer:
@@ -48,6 +49,8 @@ class Buyers:
         _, kind, number = scope["path"].split("/")
         if kind == "ping":
             self.pings.append((int(number), said))
+            self.pinged.set()
+            await self.bidding.wait()
             bid = self.bids.get(int(number), "0")
             await _answer(send, 200, {"bid": bid, "bid_id": f"bid-{number}", "expires_in_s": 600})
             return

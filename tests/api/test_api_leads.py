@@ -7,6 +7,7 @@ import pytest
 
 import make
 from callmatrix.core.campaign import FormTerms
+from callmatrix.core.documents import decode
 from callmatrix.live.app import App
 from callmatrix.store import blocks, catalog
 from callmatrix.store.audit import By
@@ -248,3 +249,36 @@ async def test_a_test_is_decided_on_and_sold_to_nobody(admin: Client, sellers: B
     asked = await admin.post("/api/leads", form(test=True, ping_bidders=True))
     assert (asked["state"], asked["revenue"], len(sellers.pings), sellers.posts) == ("tested", "0.00", 2, [])
     assert all(ping["test"] for _, ping in sellers.pings)
+
+
+async def test_the_stream_tells_what_happens_to_leads_to_each_role_its_own(
+    people: dict[str, Client], sellers: Buyers
+) -> None:
+    buyer, publisher = people["buyer"], people["publisher"]
+    sellers.bids = {1: "22.50"}
+    kinds = "lead.sold,lead.adjusted"
+    url = f"/api/events?kind={kinds}"
+    async with buyer.http.stream("GET", url, headers=buyer.headers) as stream:
+        lines = stream.aiter_lines()
+        async for line in lines:
+            if line.startswith("id: "):
+                break
+        sold = await publisher.post("/api/leads", form(publisher_id=None))
+        path = f"/api/leads/{sold['id']}/adjustments"
+        await people["admin"].post(path, {"reason": "Wrong person", "credit": "2.50"})
+        told = [line async for line in _events(lines, 2)]
+    assert [(one["kind"], one["lead_id"], one["lead"]["state"], one["lead"]["phone"]) for one in told] == [
+        ("lead.sold", sold["id"], "sold", MASKED),
+        ("lead.adjusted", sold["id"], "sold", MASKED),
+    ]
+    assert (told[1]["lead"]["revenue"], told[1]["lead"]["payout"]) == ("20.00", None)
+
+
+async def _events(lines: AsyncIterator[str], count: int) -> AsyncIterator[Any]:
+    """The next documents of a stream."""
+    async for line in lines:
+        if line.startswith("data: "):
+            yield decode(line.removeprefix("data: "), dict[str, Any])
+            count -= 1
+            if not count:
+                return

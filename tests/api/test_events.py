@@ -152,6 +152,7 @@ async def test_an_event_comes_with_its_place_its_kind_and_its_call(
     assert (message["id"], message["event"]) == (str(feed.position), "arrived")
     call = told.pop("call")
     assert told == {
+        "noun": "call",
         "id": str(feed.position),
         "call_id": "call_1",
         "version": 1,

@@ -20,7 +20,7 @@ from callmatrix.live.app import App
 from callmatrix.store import promises
 from callmatrix.store.db import Database
 from lead_buyers import PHONE, Buyers, buyers
-from served import SteeredWorld, app_on, looks, one, save_network
+from served import SteeredWorld, app_on, one, save_network
 
 
 @pytest.fixture
@@ -251,18 +251,36 @@ async def test_a_process_that_dies_while_a_buyer_answers_never_posts_to_it_again
     assert await one(db, "select count(*) from ledger_transaction where kind = 'charge'") == 1
 
 
-async def test_a_settlement_that_was_not_performed_is_found_by_the_sweep(
+async def test_a_process_that_dies_while_bidders_are_asked_is_followed_by_one_that_asks_again(
     db: Database, world: SteeredWorld, sellers: Buyers, tmp_path: Any
 ) -> None:
     sellers.bids = {1: "18.00"}
     await save(db, sellers.offer(1))
+    sellers.bidding.clear()
+    async with app_on(db, world=world, data=tmp_path / "one") as dying:
+        selling = asyncio.create_task(send(dying))
+        await sellers.pinged.wait()
+        selling.cancel()
+        await asyncio.gather(selling, return_exceptions=True)
+    sellers.bidding.set()
+    async with app_on(db, world=world, data=tmp_path / "two") as app:
+        world.go_on(leads.LOST_S + 1)
+        await sweeps.sweep(app)
+        await settled(app)
+        lead, _ = await leads.load(app, make.ACCOUNT, LeadId("lead_1"))
+        assert (lead.state, lead.auctions, lead.review) == ("sold", 2, "")
+        assert len({ping["ping_id"] for _, ping in sellers.pings}) == len(sellers.pings) == 2
+        await kept(app, db)
+
+
+async def test_bidders_on_trial_are_asked_for_the_record_alone(
+    db: Database, world: SteeredWorld, sellers: Buyers, tmp_path: Any
+) -> None:
+    sellers.bids = {1: "18.00", 2: "99.00"}
+    await save(db, sellers.offer(1), sellers.offer(2, bidder={"mode": "simulate"}))
     async with app_on(db, world=world, data=tmp_path) as app:
-        async with db.transaction() as tx:
-            # Settlements wait for the account's gate; who holds it keeps them from being performed.
-            selling = asyncio.create_task(send(app))
-            async for _ in looks(db):
-                if selling.done():
-                    break
-            await tx.execute("select pg_advisory_xact_lock(capacity_gate($1))", make.ACCOUNT)
-            assert (await selling).state == "sold"
+        sold = await send(app)
+        await settled(app)
+        assert sorted(number for number, _ in sellers.pings) == [1, 2]
+        assert (sellers.posted_to, sold.amounts.revenue) == ([1], make.usd("18.00"))
         await kept(app, db)

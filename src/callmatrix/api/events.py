@@ -1,4 +1,4 @@
-"""What happens to calls, as a stream of server-sent events that goes on where it broke off."""
+"""What happens to calls and leads, as a stream of server-sent events that goes on where it broke off."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
@@ -9,6 +9,8 @@ import msgspec
 
 from callmatrix.api.access import Principal
 from callmatrix.api.call_views import CallSummary, summary_of
+from callmatrix.api.lead_views import LeadSummary
+from callmatrix.api.lead_views import summary_of as lead_summary_of
 from callmatrix.api.operation import Ask, Operation, Reply
 from callmatrix.api.pages import IdText
 from callmatrix.api.problems import invalid
@@ -16,10 +18,12 @@ from callmatrix.core.call.events import Event
 from callmatrix.core.documents import encode
 from callmatrix.core.errors import Refused
 from callmatrix.core.ids import BuyerId, CampaignId, PublisherId
-from callmatrix.live.feed import Audience, Ended, Feed, Subscription
+from callmatrix.core.lead import State
+from callmatrix.live.feed import Audience, Ended, Feed, Happened, Subscription
 from callmatrix.store.outbox import (
     MAX_WATERMARK_CHARS,
     Foreign,
+    LeadOutboxEvent,
     OutboxEvent,
     Watermark,
     parse_watermark,
@@ -36,13 +40,15 @@ MAX_KINDS: Final = 30
 Kinds = Annotated[
     str,
     msgspec.Meta(
-        pattern="^[a-z_]{1,40}(,[a-z_]{1,40})*$", max_length=1_000, description="Kinds, separated by commas"
+        pattern="^[a-z_.]{1,40}(,[a-z_.]{1,40})*$", max_length=1_000, description="Kinds, separated by commas"
     ),
 ]
 
 
 KINDS: Final = tuple(sorted(str(one.__struct_config__.tag) for one in get_args(Event)))
 Kind = Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(KINDS)})]
+LEAD_KINDS: Final = tuple(f"lead.{state}" for state in (*sorted(set(get_args(State)) - {"new"}), "adjusted"))
+LeadKind = Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(LEAD_KINDS)})]
 
 
 class EventsQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -53,7 +59,7 @@ class EventsQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     last_event_id: Annotated[str, msgspec.Meta(max_length=MAX_WATERMARK_CHARS)] | None = None
 
 
-class CallEvent(msgspec.Struct, frozen=True, kw_only=True):
+class CallEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="noun", tag="call"):
     """Something happened to a call. `id` orders all events and is what a stream goes on by; `call` is the
     call as it stands now, as lists show it to who listens."""
 
@@ -64,6 +70,19 @@ class CallEvent(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
     campaign_id: str
     call: CallSummary
+
+
+class LeadEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="noun", tag="lead"):
+    """Something happened to a lead that came by form: `kind` is `lead.` and the state that it came to, or
+    `lead.adjusted`; `lead` is the lead as it stands now, as lists show it to who listens."""
+
+    id: str
+    lead_id: str
+    version: int
+    kind: LeadKind
+    at: datetime
+    campaign_id: str
+    lead: LeadSummary
 
 
 class StreamReset(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,7 +156,7 @@ async def stream(
         while monotonic_s() < ends_at:
             event = await subscription.next(timeout_s=heartbeat_s)
             match event:
-                case OutboxEvent():
+                case OutboxEvent() | LeadOutboxEvent():
                     yield told(event, who)
                 case Ended():
                     yield _message(f"event: {event.reason}", "{}")
@@ -153,7 +172,7 @@ async def _missed(
     async with aclosing(feed.missed(subscription, after)) as events:
         async for event in events:
             match event:
-                case OutboxEvent():
+                case OutboxEvent() | LeadOutboxEvent():
                     yield told(event, who)
                 case Foreign():
                     yield _reset(StreamReset(reason="history"))
@@ -161,11 +180,28 @@ async def _missed(
                     yield _reset(StreamReset(reason="too_far"))
 
 
-def told(event: OutboxEvent, who: Principal) -> bytes:
+def told(event: Happened, who: Principal) -> bytes:
     """One event as a message of the stream, as `who` may see it."""
     watermark = str(event.watermark)
-    document = CallEvent(
-        id=watermark,
+    document = _call_event(event, who) if isinstance(event, OutboxEvent) else _lead_event(event, who)
+    return _message(f"id: {watermark}\nevent: {event.kind}", encode(document).decode())
+
+
+def _lead_event(event: LeadOutboxEvent, who: Principal) -> LeadEvent:
+    return LeadEvent(
+        id=str(event.watermark),
+        lead_id=event.lead_id,
+        version=event.version,
+        kind=event.kind,
+        at=event.at,
+        campaign_id=event.lead["campaign_id"],
+        lead=lead_summary_of(event.lead, who),
+    )
+
+
+def _call_event(event: OutboxEvent, who: Principal) -> CallEvent:
+    return CallEvent(
+        id=str(event.watermark),
         call_id=event.call_id,
         version=event.version,
         kind=event.kind,
@@ -173,7 +209,6 @@ def told(event: OutboxEvent, who: Principal) -> bytes:
         campaign_id=event.call["campaign_id"],
         call=summary_of(event.call, who),
     )
-    return _message(f"id: {watermark}\nevent: {event.kind}", encode(document).decode())
 
 
 def _reset(document: StreamReset) -> bytes:
@@ -195,16 +230,17 @@ OPERATIONS: Final = (
         path="/api/events",
         name="stream_events",
         tag="calls",
-        summary="What happens to calls, live",
+        summary="What happens to calls and leads, live",
         description=(
-            "Server-sent events: `event` is the kind, `data` is the JSON of one event, `id` its place. A "
+            "Server-sent events: `event` is the kind, `data` is the JSON of one event, `id` its place. Kinds "
+            "that begin with `lead.` are of leads that came by form, the others of calls. A "
             "client that comes back with `Last-Event-ID` (browsers do so by themselves) goes on without a "
             "gap. The event `reset` says that events are missing: read the lists again. After `lagged`, "
             "`restarted` or `closed` the stream ends: come back with the last id."
         ),
         permission="read_calls",
         query=EventsQuery,
-        returns=CallEvent,
+        returns=CallEvent | LeadEvent,
         returned_as=EVENT_STREAM,
         refusals=("unavailable",),
         run=stream_events,

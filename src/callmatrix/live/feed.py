@@ -1,4 +1,4 @@
-"""What happens to calls, told as it happens: one reader of the outbox per process, many subscribers."""
+"""What happens to calls and leads, as it happens: one reader of the outbox per process, many subscribers."""
 
 import asyncio
 import logging
@@ -13,7 +13,7 @@ from callmatrix.core.errors import Refused
 from callmatrix.core.ids import AccountId, BuyerId, CampaignId, PublisherId
 from callmatrix.store import outbox
 from callmatrix.store.db import Database, DatabaseGone
-from callmatrix.store.outbox import CHANNEL, Foreign, OutboxEvent, Watermark
+from callmatrix.store.outbox import CHANNEL, Foreign, LeadOutboxEvent, OutboxEvent, Watermark
 
 # Writers tell the readers at most so often: each notification takes a lock of the whole cluster at commit.
 TICK_S: Final = 0.02
@@ -32,6 +32,8 @@ EndReason = Literal[
     "closed",  # this process ends
 ]
 
+Happened = OutboxEvent | LeadOutboxEvent
+
 _log = logging.getLogger(__name__)
 
 
@@ -44,9 +46,9 @@ class Audience(msgspec.Struct, frozen=True, kw_only=True):
     campaign_id: CampaignId | None = None
     kinds: frozenset[str] = frozenset()
 
-    def sees(self, event: OutboxEvent) -> bool:
-        """Whether an event is for this audience, as its call stands now."""
-        call = event.call
+    def sees(self, event: Happened) -> bool:
+        """Whether an event is for this audience, as its call or lead stands now."""
+        call = event.call if isinstance(event, OutboxEvent) else event.lead
         return (
             event.account_id == self.account_id
             and (self.buyer_id is None or call["buyer_id"] == self.buyer_id)
@@ -69,13 +71,13 @@ class Subscription:
 
     def __init__(self, feed: "Feed", audience: Audience, since: Watermark) -> None:
         self._feed = feed
-        self._queue: deque[OutboxEvent] = deque()
+        self._queue: deque[Happened] = deque()
         self._wake = asyncio.Event()
         self._ended: EndReason | None = None
         self.audience = audience
         self.since = since
 
-    async def next(self, *, timeout_s: float) -> OutboxEvent | Ended | None:
+    async def next(self, *, timeout_s: float) -> Happened | Ended | None:
         """The next event, or that there will be none, or None after `timeout_s` without either."""
         if not self._queue and self._ended is None:
             self._wake.clear()
@@ -89,7 +91,7 @@ class Subscription:
         """Up to where this subscriber has seen all; None while events are queued or after the end."""
         return self._feed.position if not self._queue and self._ended is None else None
 
-    def put(self, event: OutboxEvent) -> bool:
+    def put(self, event: Happened) -> bool:
         """Queue an event; False where there is no room."""
         if len(self._queue) >= MAX_QUEUED:
             return False
@@ -144,7 +146,7 @@ class Feed:
 
     async def missed(
         self, subscription: Subscription, after: Watermark
-    ) -> AsyncGenerator[OutboxEvent | Foreign | None, None]:
+    ) -> AsyncGenerator[Happened | Foreign | None, None]:
         """The events after `after` up to where `subscription` began, from the database.
 
         Ends with `Foreign` where `after` is of another history, with None where more than `MAX_RESUMED`
@@ -232,7 +234,7 @@ class Feed:
         """End every subscription."""
         self._end_all("closed")
 
-    def _hand_out(self, event: OutboxEvent) -> None:
+    def _hand_out(self, event: Happened) -> None:
         for subscription in tuple(self._subscriptions.get(event.account_id, ())):
             if subscription.audience.sees(event) and not subscription.put(event):
                 self.lagged += 1

@@ -1,5 +1,6 @@
 """Leads that came by form: their saved steps, who sent them before, what a sweep must finish, and lists."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final, Literal
 
@@ -95,6 +96,7 @@ async def save(
             {
                 "version": each.step.lead.version,
                 "kind": each.event.__struct_config__.tag,
+                "state": each.step.lead.state,
                 "at": each.event.at,
             }
             for each in taken
@@ -270,6 +272,19 @@ async def one(tx: Transaction, account_id: AccountId, lead_id: LeadId) -> Row | 
     return await tx.fetchrow(
         f"select {COLUMNS} from lead where account_id = $1 and id = $2", account_id, lead_id
     )
+
+
+async def rows(
+    tx: Transaction, named: Sequence[tuple[AccountId, LeadId]]
+) -> dict[tuple[AccountId, LeadId], Row]:
+    """Leads as lists show them, by account and id."""
+    found = await tx.fetch(
+        f"select account_id, {COLUMNS} from lead"
+        " where (account_id, id) in (select * from unnest($1::text[], $2::text[]))",
+        [account_id for account_id, _ in named],
+        [lead_id for _, lead_id in named],
+    )
+    return {(row["account_id"], row["id"]): row for row in found}
 
 
 async def events_of(tx: Transaction, account_id: AccountId, lead_id: LeadId) -> tuple[StoredEvent, ...]:

@@ -10,7 +10,8 @@ from typing import Final
 
 import msgspec
 
-from callmatrix.core.ids import AccountId, CallId
+from callmatrix.core.ids import AccountId, CallId, LeadId
+from callmatrix.store import leads
 from callmatrix.store.call_search import COLUMNS
 from callmatrix.store.db import Row, Transaction
 
@@ -34,16 +35,23 @@ _EPOCH: Final = (
 _END: Final = (
     f"select {_EPOCH} as epoch, pg_snapshot_xmin(pg_current_snapshot())::text as oldest_running,"
     " pg_snapshot_xmax(pg_current_snapshot())::text as next_xid,"
-    " exists (select from call_event where xid >= pg_snapshot_xmin(pg_current_snapshot())) as holds_back"
+    " exists (select from call_event where xid >= pg_snapshot_xmin(pg_current_snapshot()))"
+    " or exists (select from lead_event where xid >= pg_snapshot_xmin(pg_current_snapshot())) as holds_back"
 )
-_READ: Final = (
-    f"select event_xid::text as xid_text, event_id, event_owner, event_version, event_kind, event_at,"
-    f" {COLUMNS}"
-    " from (select xid as event_xid, id as event_id, account_id as event_owner, call_id as event_call,"
-    " version as event_version, kind as event_kind, at as event_at from call_event"
+_NEXT: Final = (
     " where (xid, id) > ($1::text::xid8, $2) and xid < pg_snapshot_xmin(pg_current_snapshot())"
-    " order by xid, id limit $3) e join call on account_id = event_owner and id = event_call"
-    " order by event_xid, event_id"
+    " order by xid, id limit $3"
+)
+# Calls and forms that came in between them, in one order: their ids are of one sequence.
+_READ: Final = (
+    f"select event_xid::text as xid_text, event_id, event_owner, event_lead, event_version, event_kind,"
+    f" event_at, {COLUMNS}"
+    " from ((select xid as event_xid, id as event_id, account_id as event_owner, call_id as event_call,"
+    " null as event_lead, version as event_version, kind as event_kind, at as event_at from call_event"
+    f"{_NEXT}) union all (select xid, id, account_id, null, lead_id, version,"
+    " 'lead.' || case kind when 'adjusted' then kind else state end, at from lead_event"
+    f"{_NEXT}) order by 1, 2 limit $3) e left join call on account_id = event_owner and id = event_call"
+    " where id is not null or event_lead is not null order by event_xid, event_id"
 )
 
 
@@ -77,10 +85,23 @@ class OutboxEvent(msgspec.Struct, frozen=True, kw_only=True):
     call: Row
 
 
+class LeadOutboxEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """An event of a lead that came by form: `kind` is `lead.` and the state that it led to, or
+    `lead.adjusted`; and the lead's row (`leads.COLUMNS`) as it stands now."""
+
+    watermark: Watermark
+    account_id: AccountId
+    lead_id: LeadId
+    version: int
+    kind: str
+    at: datetime
+    lead: Row
+
+
 class Page(msgspec.Struct, frozen=True, kw_only=True):
     """Events in order, where to go on, and whether committed events wait for an older transaction."""
 
-    events: tuple[OutboxEvent, ...]
+    events: tuple[OutboxEvent | LeadOutboxEvent, ...]
     next: Watermark
     holds_back: bool
 
@@ -114,8 +135,11 @@ async def adopt(tx: Transaction) -> int:
     if origin == cluster:
         return 0
     await tx.execute("update outbox_origin set cluster = $1", cluster)
-    status: str = await tx.execute("update call_event set xid = '0'", timeout=ADOPT_TIMEOUT_S)
-    return int(status.rpartition(" ")[2])
+    adopted = 0
+    for table in ("call_event", "lead_event"):
+        status: str = await tx.execute(f"update {table} set xid = '0'", timeout=ADOPT_TIMEOUT_S)
+        adopted += int(status.rpartition(" ")[2])
+    return adopted
 
 
 async def tail(tx: Transaction) -> Watermark:
@@ -138,7 +162,9 @@ async def read(tx: Transaction, watermark: Watermark, *, limit: int = MAX_PAGE) 
     if watermark.epoch != end["epoch"] or watermark.xid > int(end["next_xid"]):
         return Foreign(beginning=_beginning(end), tail=_tail(end))
     rows = await tx.fetch(_READ, str(watermark.xid), watermark.id, min(limit, MAX_PAGE))
-    events = tuple(_event(row, watermark.epoch) for row in rows)
+    named = [(row["event_owner"], row["event_lead"]) for row in rows if row["event_lead"] is not None]
+    sent = await leads.rows(tx, named) if named else {}
+    events = tuple(_event(row, watermark.epoch, sent) for row in rows)
     return Page(
         events=events,
         next=events[-1].watermark if events else watermark,
@@ -165,9 +191,20 @@ def _beginning(end: Row) -> Watermark:
     return Watermark(epoch=end["epoch"], xid=0, id=0)
 
 
-def _event(row: Row, epoch: str) -> OutboxEvent:
+def _event(row: Row, epoch: str, sent: dict[tuple[AccountId, LeadId], Row]) -> OutboxEvent | LeadOutboxEvent:
+    watermark = Watermark(epoch=epoch, xid=int(row["xid_text"]), id=row["event_id"])
+    if row["event_lead"] is not None:
+        return LeadOutboxEvent(
+            watermark=watermark,
+            account_id=row["event_owner"],
+            lead_id=row["event_lead"],
+            version=row["event_version"],
+            kind=row["event_kind"],
+            at=row["event_at"],
+            lead=sent[row["event_owner"], row["event_lead"]],
+        )
     return OutboxEvent(
-        watermark=Watermark(epoch=epoch, xid=int(row["xid_text"]), id=row["event_id"]),
+        watermark=watermark,
         account_id=row["event_owner"],
         call_id=row["id"],
         version=row["event_version"],

@@ -48,6 +48,8 @@ create table lead_event (
     lead_id text not null,
     version integer not null,
     kind text not null,
+    -- where the lead stood after it
+    state text not null,
     at timestamptz not null,
     document text not null,
     trace text not null,
@@ -183,8 +185,8 @@ begin
             converted_at = excluded.converted_at, paid_at = excluded.paid_at;
     end if;
 
-    insert into lead_event (account_id, lead_id, version, kind, at, document, trace, commands)
-    select p_account, v_lead, (h.value->>'version')::integer, h.value->>'kind',
+    insert into lead_event (account_id, lead_id, version, kind, state, at, document, trace, commands)
+    select p_account, v_lead, (h.value->>'version')::integer, h.value->>'kind', h.value->>'state',
            (h.value->>'at')::timestamptz, v_documents[3 * h.ordinality - 1], v_documents[3 * h.ordinality],
            v_documents[3 * h.ordinality + 1]
     from jsonb_array_elements(p_head->'events') with ordinality as h;
