@@ -20,9 +20,10 @@ from callmatrix.bench.certificate import Certificate
 from callmatrix.world import monotonic_s
 
 MAX_PORT_TRIES: Final = 50
+MAX_RECORD_BYTES: Final = 16_384
 _BODY: Final = (
     '{{"bid_id":"b-0123456789","amount":"23.50","currency":"USD","expires_in_s":30,'
-    '"destination":"+13125550143","min_s":90,"reference":"{filler}","sent_us":{sent_us:016d}}}'
+    '"destination":"+13125550143","min_s":90,"reference":"{filler}","sent_us":"{sent_us:016d}"}}'
 )
 _HEAD: Final = (
     "HTTP/1.1 {status}\r\ndate: Mon, 02 Mar 2026 16:20:00 GMT\r\nserver: bidder\r\n"
@@ -62,11 +63,18 @@ _FIXED: Final[dict[bytes, bytes]] = {
 
 
 class Bidder(asyncio.Protocol):
-    """One connection of a pinger: one request at a time, whole."""
+    """One connection of a pinger: one request at a time, whole. TLS is done in place: the loop's own would
+    make the stub slower than those it is to measure."""
 
-    def __init__(self) -> None:
+    def __init__(self, context: ssl.SSLContext | None) -> None:
         self._transport: asyncio.Transport | None = None
         self._read = b""
+        self._tls: ssl.SSLObject | None = None
+        self._ready = False
+        if context is not None:
+            self._incoming = ssl.MemoryBIO()
+            self._outgoing = ssl.MemoryBIO()
+            self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A pinger has come."""
@@ -78,6 +86,8 @@ class Bidder(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """A request, or part of one."""
+        if self._tls is not None:
+            data = self._opened(self._tls, data)
         read = self._read + data if self._read else data
         end = read.find(b"\r\n\r\n")
         if end < 0 or len(read) < end + 4 + _length(read):
@@ -94,9 +104,32 @@ class Bidder(asyncio.Protocol):
         elif kind != b"never":
             self._send(lambda: _FIXED[kind])
 
+    def _opened(self, tls: ssl.SSLObject, data: bytes) -> bytes:
+        self._incoming.write(data)
+        said = b""
+        try:
+            if not self._ready:
+                tls.do_handshake()
+                self._ready = True
+            while self._incoming.pending:
+                said += tls.read(MAX_RECORD_BYTES)
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLError:
+            if self._transport is not None:
+                self._transport.abort()
+        if self._outgoing.pending and self._transport is not None:
+            self._transport.write(self._outgoing.read())
+        return said
+
     def _send(self, answer: Callable[[], bytes]) -> None:
-        if self._transport is not None:
-            self._transport.write(answer())
+        if self._transport is None:
+            return
+        data = answer()
+        if self._tls is not None:
+            self._tls.write(data)
+            data = self._outgoing.read()
+        self._transport.write(data)
 
 
 def _length(read: bytes) -> int:
@@ -136,9 +169,9 @@ async def serve(orders: Orders) -> None:
         context.load_cert_chain(file.name)
     plain, sealed = _listening(orders.addresses), _listening(orders.addresses)
     for one in plain:
-        await loop.create_server(Bidder, sock=one)
+        await loop.create_server(lambda: Bidder(None), sock=one)
     for one in sealed:
-        await loop.create_server(Bidder, sock=one, ssl=context)
+        await loop.create_server(lambda: Bidder(context), sock=one)
     ports = Ports(plain=plain[0].getsockname()[1], tls=sealed[0].getsockname()[1])
     print(msgspec.json.encode(ports).decode(), flush=True)
     await loop.run_in_executor(None, sys.stdin.buffer.read)

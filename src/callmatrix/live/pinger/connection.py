@@ -240,13 +240,11 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Bytes of a reply, or of TLS."""
         tls = self._tls
-        if tls is None:
+        if tls is not None:
+            data = self._opened_data(tls, data)
+        if data:
             self._read(data)
-            return
-        said = self._opened_data(tls, data)
-        if said:
-            self._read(said)
-        if tls.ended:
+        if tls is not None and tls.ended:
             # The other side may wait for ours before it ends the transport.
             self._broken(clean=True, detail="")
 
@@ -266,17 +264,18 @@ class Connection(asyncio.Protocol):
         """What TLS bytes say; the handshake's say nothing."""
         if self._state == _OPENING:
             self._shake(data)
+            if self._state == _OPENING:
+                return b""
             data = b""
-        if self._state == _OPENING or self._state == _CLOSED:
+        if self._state == _CLOSED:
             return b""
         try:
             said = tls.decrypt(data)
         except ssl.SSLError as error:
             self._broken(clean=False, detail=f"TLS: {_reason(error)}")
             return b""
-        owed = tls.to_send()
-        if owed and self._transport is not None:
-            self._transport.write(owed)
+        if tls.owes and self._transport is not None:
+            self._transport.write(tls.to_send())
         return said
 
     def eof_received(self) -> None:

@@ -52,7 +52,10 @@ class Round:
         if self._left:
             loop = asyncio.get_running_loop()
             # One timer for each distinct time limit, mostly one or two, and none for a ping.
-            timers = [loop.call_later(limit / 1_000, self._expire, limit) for limit in set(self._limits_ms)]
+            gone_s = monotonic_s() - self.started_s
+            timers = [
+                loop.call_later(limit / 1_000 - gone_s, self._expire, limit) for limit in set(self._limits_ms)
+            ]
             try:
                 await self._future
             finally:

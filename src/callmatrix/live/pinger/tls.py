@@ -66,6 +66,11 @@ class Tls:
         self.resumed = bool(self._object.session_reused)
         return True
 
+    @property
+    def owes(self) -> bool:
+        """Whether there is anything `to_send`."""
+        return bool(self._outgoing.pending)
+
     def to_send(self) -> bytes:
         """What the wire is owed."""
         return self._outgoing.read()
