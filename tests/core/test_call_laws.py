@@ -10,15 +10,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import make
+from callmatrix.core.auction import Bid, PingResult
 from callmatrix.core.call import Call, step
 from callmatrix.core.call import events as ev
-from callmatrix.core.call.commands import Book, Fetch, Settle
+from callmatrix.core.call.commands import Book, Fetch, Ping, Post, Settle
 from callmatrix.core.campaign import (
     Acceptance,
+    AuctionTerms,
+    Bidder,
     FallbackNumber,
     FallbackOffer,
     FallbackVoicemail,
+    NativeFormat,
+    PhoneDestination,
     Recording,
+    StaticAbove,
 )
 from callmatrix.core.caps import Owner
 from callmatrix.core.flow import (
@@ -33,7 +39,7 @@ from callmatrix.core.flow import (
 from callmatrix.core.ids import AttemptId, CallId, NumberId, OfferId
 from callmatrix.core.ledger import balanced, totals_of
 from callmatrix.core.plan import CompiledPlan
-from callmatrix.core.pricing import DuplicateRule, PastCall
+from callmatrix.core.pricing import BidPrice, DuplicateRule, PastCall
 from callmatrix.core.routing import Looked, Shut
 from make import usd
 
@@ -58,7 +64,32 @@ OFFERS = (
     make.offer(2, converts_on="postback", duplicates=DuplicateRule(window_days=3, action="unpaid")),
     make.offer(3, reroute_below_s=50),
 )
+BIDDING = (
+    make.offer(1, reroute_below_s=20, acceptance=Acceptance()),
+    make.offer(
+        2,
+        price=BidPrice(floor=usd("5"), after_s=60),
+        bidder=Bidder(
+            format=NativeFormat(), ping_url="https://a.example.com/", post_url="https://a.example.com/"
+        ),
+    ),
+    make.offer(
+        3,
+        price=BidPrice(after_s=30),
+        bidder=Bidder(
+            format=NativeFormat(),
+            ping_url="https://b.example.com/",
+            post_url="https://b.example.com/",
+            post_timing="before_dial",
+        ),
+    ),
+)
 PLANS = (
+    make.plan(
+        *BIDDING,
+        auction=AuctionTerms(reserve=usd("7"), static_fallback=StaticAbove(amount=usd("20"))),
+        fallback=FallbackNumber(number="+14155550186"),
+    ),
     make.plan(*OFFERS, flow=FLOW, fallback=FallbackOffer(offer_id=OFFERS[2].id)),
     make.plan(*OFFERS, fallback=FallbackNumber(number="+14155550188"), recording=Recording(on=True)),
     make.plan(
@@ -126,8 +157,54 @@ ARRIVALS = st.builds(
     test=st.sampled_from((False, False, False, True)),
     failed_safe=st.sampled_from((False, False, False, False, False, True)),
 )
+RESULTS = st.lists(
+    st.one_of(
+        st.builds(
+            PingResult,
+            offer_id=st.sampled_from(("off_2", "off_3")),
+            ping_id=st.just("p"),
+            code=st.just("timed_out"),
+        ),
+        st.builds(
+            lambda offer_id, amount, rank_by, lives_s: PingResult(
+                offer_id=offer_id,
+                ping_id="p",
+                bid=Bid(
+                    offer_id=offer_id,
+                    amount=amount,
+                    rank_by=rank_by,
+                    expires_at=NOON + timedelta(seconds=lives_s),
+                ),
+            ),
+            st.sampled_from((OfferId("off_2"), OfferId("off_3"))),
+            st.sampled_from((usd("3"), usd("6"), usd("31"), usd("80"))),
+            st.none() | st.just(usd("8")),
+            st.integers(0, 4_000),
+        ),
+    ),
+    max_size=3,
+    unique_by=lambda result: result.offer_id,
+).map(tuple)
 EVENTS = st.one_of(
     ARRIVALS,
+    st.builds(
+        ev.BidsReturned,
+        at=INSTANTS,
+        draw=DRAWS,
+        world=WORLDS,
+        round=st.integers(1, 3),
+        results=RESULTS,
+        spent_ms=st.integers(0, 3_000),
+    ),
+    st.builds(
+        ev.PostAnswered,
+        at=INSTANTS,
+        attempt_id=ATTEMPTS,
+        code=st.sampled_from(("", "no_bid", "timed_out")),
+        destination=st.none()
+        | st.sampled_from([PhoneDestination(number=n) for n in ("+14155550170", "+19005550170")]),
+        spent_ms=st.integers(0, 3_000),
+    ),
     st.builds(ev.FailedSafe, at=INSTANTS, asked=st.just("dial")),
     st.builds(
         ev.DigitsEntered,
@@ -232,7 +309,27 @@ def keys(digits: str) -> Fitting:
 def looked_or_fetched(call: Call, attempt_id: AttemptId, at: datetime) -> ev.Event:
     if isinstance(call.question, Fetch):
         return ev.Fetched(at=at, draw=3, values={"tier": "gold"})
+    if isinstance(call.question, Ping):
+        bids = [
+            PingResult(
+                offer_id=offer_id,
+                ping_id="p",
+                bid=Bid(offer_id=offer_id, amount=usd("40"), expires_at=at + timedelta(seconds=60)),
+            )
+            for offer_id in call.question.offer_ids
+        ]
+        round_number = call.question.round
+        return ev.BidsReturned(at=at, draw=3, world=Looked(), round=round_number, results=tuple(bids))
     return ev.Looked(at=at, draw=3, world=Looked())
+
+
+def granted_or_posted(pays_publisher: bool) -> Fitting:
+    def event(call: Call, attempt_id: AttemptId, at: datetime) -> ev.Event:
+        if isinstance(call.question, Post):
+            return ev.PostAnswered(at=at, attempt_id=attempt_id, code="" if pays_publisher else "no_bid")
+        return ev.Reserved(at=at, attempt_id=attempt_id, pays_publisher=pays_publisher)
+
+    return event
 
 
 def leg(outcome: ev.Outcome, **changes: Any) -> Fitting:
@@ -248,8 +345,8 @@ FITTING_EVENTS: dict[str, tuple[Fitting, ...]] = {
     "ivr": (keys("1"), keys("2"), keys("3"), keys("94105"), keys("94105")),
     "asking": (looked_or_fetched,),
     "reserving": (
-        lambda _, attempt_id, at: ev.Reserved(at=at, attempt_id=attempt_id),
-        lambda _, attempt_id, at: ev.Reserved(at=at, attempt_id=attempt_id, pays_publisher=False),
+        granted_or_posted(True),
+        granted_or_posted(False),
         lambda _, attempt_id, at: ev.CapFull(
             at=at, attempt_id=attempt_id, code="cap_full", owner=Owner(kind="buyer", id="buy_1")
         ),
@@ -331,6 +428,12 @@ def test_whatever_happens_one_buyer_is_charged_and_the_books_agree(
     assert totals.clawed_back <= totals.payout
     if call.test:
         assert booked == []
+    billed = next((one for one in call.attempts if one.id == call.billed_attempt), None)
+    if billed is not None and billed.won is not None:
+        charges = [one for one in booked if one.kind == "charge" and one.rating_revision == 1]
+        assert {
+            posting.amount for one in charges for posting in one.postings if posting.account == "buyer"
+        } <= {billed.won.amount}
 
 
 @settings(max_examples=300, deadline=None)
