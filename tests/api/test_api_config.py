@@ -16,7 +16,12 @@ def example(noun: str) -> dict[str, Any]:
     return given | {name: there for name, there in REFERENCES.items() if name in given}
 
 
-REFERENCES = {"buyer_id": "buy_1", "connection_id": "con_1"}
+REFERENCES = {
+    "buyer_id": "buy_1",
+    "connection_id": "con_1",
+    "campaign_id": "cmp_1",
+    "publisher_id": "pub_1",
+}
 CHANGES: dict[str, dict[str, Any]] = {"number": {"late_payout_days": 14}}
 
 
@@ -25,7 +30,10 @@ async def test_a_record_is_created_changed_paused_archived_and_restored_and_keep
     admin: Client, noun: str
 ) -> None:
     many = next(one.many for one in NOUNS if one.one == noun)
-    created = await admin.ask("POST", f"/api/{many}", example(noun))
+    given = example(noun)
+    if noun == "endpoint":
+        given["numbers"] = [(await admin.post("/api/numbers", example("number")))["id"]]
+    created = await admin.ask("POST", f"/api/{many}", given)
     assert created.status_code == 201, created.text
     record = created.json()
     place = f"/api/{many}/{record['id']}"

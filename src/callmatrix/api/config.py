@@ -26,6 +26,7 @@ from callmatrix.core.campaign import (
     Campaign,
     Connection,
     FlowDocument,
+    Endpoint,
     Number,
     Offer,
     Publisher,
@@ -129,6 +130,7 @@ NOUNS: Final = (
     ),
     Noun(one="flow", many="flows", document=FlowDocument, body=without_id(FlowDocument)),
 )
+    Noun(one="endpoint", many="endpoints", document=Endpoint, body=without_id(Endpoint), copies=False),
 
 
 def page_of(kind: Any) -> Any:

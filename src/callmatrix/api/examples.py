@@ -45,6 +45,16 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
         "public_base_url": "https://calls.example.com",
         "account_sid": "AC00000000000000000000000000000000",
     },
+    "endpoint": {
+        "name": "Overflow of Search Traffic West",
+        "campaign_id": "cmp_01jq0000000000000000000000",
+        "publisher_id": "pub_01jq0000000000000000000000",
+        "numbers": ["num_01jq0000000000000000000000"],
+        "price": {"kind": "share", "share_bps": 7500},
+        "required_fields": ["zip"],
+        "limits": {"per_minute": 600},
+        "networks": ["203.0.113.0/24"],
+    },
     "flow": {
         "name": "Ask for the ZIP",
         "draft": {

@@ -253,9 +253,10 @@ async def _with_room(app: App, question: _Question, plan: CompiledPlan, heard: _
             at=question.at,
             since=question.at - timedelta(days=RATIO_DAYS),
         )
-    if has_room(room=room.room, open_bids=room.open_bids, bids=room.bids, calls=room.calls):
+    over = max(0, room.bids - room.open_bids)
+    if has_room(room=room.room, open_bids=room.open_bids, bids=over, calls=room.calls):
         return heard
-    detail = f"Room for {room.room}, {room.open_bids} open bids, {room.calls} calls of {room.bids} bids"
+    detail = f"Room for {room.room}, {room.open_bids} open bids; {room.calls} calls came of {over} bids"
     return RtbRefused(code="no_capacity", detail=detail)
 
 

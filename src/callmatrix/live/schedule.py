@@ -25,6 +25,7 @@ from callmatrix.store import (
     plans,
     repeats,
     reservations,
+    rtb,
     scheduled,
 )
 from callmatrix.store.calls import BOOK_LATE
@@ -37,6 +38,8 @@ KEEP_CALLBACKS: Final = timedelta(days=2)
 KEEP_JOBS: Final = timedelta(days=30)
 KEEP_TRIES: Final = timedelta(days=1)
 KEEP_PLANS: Final = timedelta(days=30)
+KEEP_REFUSED_BIDS: Final = timedelta(days=7)
+KEEP_UNUSED_BIDS: Final = timedelta(days=30)
 NUMBER_RENT: Final = "number_rent"
 PRUNE_PLANS: Final = "prune_plans"
 _log = logging.getLogger(__name__)
@@ -68,6 +71,8 @@ async def tick(app: App, *, now: datetime) -> None:
         )
         await attempts.forget(tx, before=now - KEEP_TRIES)
         await repeats.forget(tx, before=now - KEEP_TRIES)
+        await rtb.expire(tx, now=now)
+        await rtb.forget(tx, refused_before=now - KEEP_REFUSED_BIDS, expired_before=now - KEEP_UNUSED_BIDS)
 
 
 async def _queue_daily(app: App, tx: Transaction, account: Account, now: datetime) -> None:

@@ -173,7 +173,7 @@ def claim_of(
 
 def has_room(*, room: int | None, open_bids: int, bids: int, calls: int) -> bool:
     """Whether one more bid may stand where `room` calls fit: as many calls are expected of the open bids as
-    came of earlier ones. Without experience every bid counts as a call (rule 24: `soft`)."""
+    came of the `bids` that are over. Without experience every bid counts as a call (rule 24: `soft`)."""
     return room is None or (open_bids + 1) * (min(calls, bids) + 1) <= room * (bids + 1)
 
 
