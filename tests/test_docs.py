@@ -9,6 +9,7 @@ from typing import get_args
 import msgspec
 import pytest
 
+from callmatrix.core.auction import NoBidCode
 from callmatrix.core.caps import CapRefusal
 from callmatrix.core.errors import REFUSALS
 from callmatrix.core.pricing.rating import RatingCode
@@ -83,6 +84,10 @@ def test_every_refusal_and_rating_code_has_one_line_in_its_table_and_no_other_ha
     assert found[:split] == list(get_args(RefusalCode))
     assert found[split:] == list(get_args(RatingCode))
     assert set(get_args(CapRefusal)) <= set(found[:split])
+
+
+def test_every_reason_not_to_bid_has_one_line() -> None:
+    assert codes(read("docs/exchange.md"), "| no bid | what it says |") == list(get_args(NoBidCode))
 
 
 def test_every_code_of_a_refused_request_has_one_line_with_its_status() -> None:
