@@ -7,9 +7,7 @@ webhooks. Rounds alternate; the ratio is the median over rounds.
 """
 
 import asyncio
-import os
 import socket
-import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator
@@ -33,6 +31,16 @@ from callmatrix.bench.call_network import (
     connection,
     write,
 )
+from callmatrix.bench.servers import (
+    POLL_S,
+    BenchFailed,
+    answers,
+    listen,
+    postmaster,
+    serving,
+    stop,
+    url_of,
+)
 from callmatrix.core.documents import encode
 from callmatrix.dialects.carriers.urls import Callback, Page, callback_path, page_path, page_url
 from callmatrix.gateway.callers import Caller, Press
@@ -50,10 +58,9 @@ CALLS: Final = 100
 ROUNDS: Final = 9
 AT_ONCE: Final = 16
 SEED: Final = 20_260_302
-START_WAIT_S: Final = 60.0
 DRAIN_WAIT_S: Final = 30.0
-POLL_S: Final = 0.05
 _FIRST_CALLER: Final = 2_000_000
+_ARRIVALS: Final = page_path(Page(connection_id=CONNECTION, kind="arrival"))
 
 
 class Round(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,10 +78,6 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
 
     pid: int
     url: str
-
-
-class BenchFailed(Exception):
-    """A server did not start, or a call went another way than it must: nothing was measured."""
 
 
 def run() -> BenchReport:
@@ -97,23 +100,23 @@ async def run_on(dsn: str, *, calls: int, rounds: int) -> BenchReport:
     async with AsyncExitStack() as open_until_the_end:
         open_until_the_end.push_async_callback(db.close)
         session = await open_until_the_end.enter_async_context(open_session())
-        ours_socket, floor_socket = _listen(), _listen()
-        ours_url, floor_url = _url(ours_socket), _url(floor_socket)
+        ours_socket, floor_socket = listen(), listen()
+        ours_url, floor_url = url_of(ours_socket), url_of(floor_socket)
         async with db.transaction() as tx:
             await write(
                 tx, public_url=ours_url, key=parse_secret_key(key), at=world.now() - timedelta(days=1)
             )
-        ours_pid = await open_until_the_end.enter_async_context(_ours(dsn, ours_socket, key=key))
+        ours_pid = await open_until_the_end.enter_async_context(serving(dsn, ours_socket, key=key))
         ours = Server(pid=ours_pid, url=ours_url)
-        await _answers(ours_url, session)
+        await answers(ours_url, _ARRIVALS, session)
         _check(await _carrier(ours_url, session, seed=SEED).place_call(_caller(0)))
         replies = await _recorded(db, ours_url, floor_url)
         floor_pid = await open_until_the_end.enter_async_context(
             _floor(db, dsn, floor_socket, floor_url=floor_url, replies=replies)
         )
         lowest = Server(pid=floor_pid, url=floor_url)
-        await _answers(floor_url, session)
-        postgres = await _postmaster(db)
+        await answers(floor_url, _ARRIVALS, session)
+        postgres = await postmaster(db)
         measured = await _measure(db, (ours, lowest), postgres=postgres, calls=calls, rounds=rounds)
     return _report(*measured, calls=calls)
 
@@ -258,7 +261,7 @@ async def _recorded(db: Database, ours_url: str, floor_url: str) -> dict[str, st
         if not row["reply"]:
             continue
         if kind == "arrival":
-            path = page_path(Page(connection_id=CONNECTION, kind="arrival"))
+            path = _ARRIVALS
         else:
             path = callback_path(
                 Callback(connection_id=CONNECTION, call_id=row["call_id"], kind=kind, key=int(number))
@@ -268,48 +271,6 @@ async def _recorded(db: Database, ours_url: str, floor_url: str) -> dict[str, st
 
 
 # --- the servers ---------------------------------------------------------------------------------------
-
-
-def _listen() -> socket.socket:
-    listening = socket.socket()
-    listening.bind(("127.0.0.1", 0))
-    listening.listen(1_024)
-    listening.set_inheritable(True)
-    return listening
-
-
-def _url(listening: socket.socket) -> str:
-    return f"http://127.0.0.1:{listening.getsockname()[1]}"
-
-
-@asynccontextmanager
-async def _ours(dsn: str, listening: socket.socket, *, key: str) -> AsyncIterator[int]:
-    """The real server as the command line runs it, one process; its pid."""
-    with tempfile.TemporaryDirectory(prefix="callmatrix-bench-") as folder:
-        environment = {
-            name: value for name, value in os.environ.items() if not name.startswith("CALLMATRIX_")
-        }
-        environment |= {
-            "DATABASE_URL": dsn,
-            "CALLMATRIX_DATA": folder,
-            "CALLMATRIX_PORT": str(listening.getsockname()[1]),
-            "CALLMATRIX_SECRET_KEY": key,
-            "CALLMATRIX_ALLOW_LOOPBACK": "1",
-        }
-        listening.close()
-        server = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "callmatrix.cli",
-            "serve",
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-        )
-        try:
-            yield server.pid
-        finally:
-            await _stop(server)
 
 
 @asynccontextmanager
@@ -327,11 +288,12 @@ async def _floor(
         secret=SECRET,
         replies=replies,
     )
+    listening.set_inheritable(True)
     server = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "callmatrix.bench.floor",
-        stdin=subprocess.PIPE,
+        stdin=asyncio.subprocess.PIPE,
         pass_fds=(listening.fileno(),),
     )
     listening.close()
@@ -341,26 +303,4 @@ async def _floor(
         server.stdin.close()
         yield server.pid
     finally:
-        await _stop(server)
-
-
-async def _stop(server: asyncio.subprocess.Process) -> None:
-    if server.returncode is None:
-        server.terminate()
-    await server.wait()
-
-
-async def _answers(url: str, session: aiohttp.ClientSession) -> None:
-    """Return when the server answers anything at all."""
-    for _ in range(int(START_WAIT_S / POLL_S)):
-        try:
-            async with session.post(f"{url}/voice/{CONNECTION}", data=b"CallSid=000000"):
-                return
-        except aiohttp.ClientError:
-            await asyncio.sleep(POLL_S)
-    raise BenchFailed(f"nobody answers on {url} after {START_WAIT_S} s")
-
-
-async def _postmaster(db: Database) -> int:
-    async with db.session() as tx:
-        return cpu.parent_of(await tx.fetchval("select pg_backend_pid()"))
+        await stop(server)
