@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, Generic, TypeVar
 import msgspec
 
 from callmatrix.api.access import Permission, Principal
+from callmatrix.api.bidder_checks import check_bidder
 from callmatrix.api.examples import EXAMPLES
 from callmatrix.api.operation import Ask, Operation, Reply
 from callmatrix.api.pages import (
@@ -25,8 +26,8 @@ from callmatrix.core.campaign import (
     Buyer,
     Campaign,
     Connection,
-    FlowDocument,
     Endpoint,
+    FlowDocument,
     Number,
     Offer,
     Publisher,
@@ -129,8 +130,8 @@ NOUNS: Final = (
         one="connection", many="connections", document=Connection, body=without_id(Connection), copies=False
     ),
     Noun(one="flow", many="flows", document=FlowDocument, body=without_id(FlowDocument)),
-)
     Noun(one="endpoint", many="endpoints", document=Endpoint, body=without_id(Endpoint), copies=False),
+)
 
 
 def page_of(kind: Any) -> Any:
@@ -328,6 +329,7 @@ def _lister(noun: Noun) -> Run:
 def _creator(noun: Noun) -> Run:
     async def run(ask: Ask) -> Reply:
         document = with_id(noun, ask.given(noun.body), ask.new_id(PREFIXES[noun.one]))
+        check_bidder(document, allow_loopback=ask.app.settings.allow_loopback)
         async with ask.app.db.transaction() as tx:
             made = await made_before(tx, ask, noun, document.id)
             if made is not None:
@@ -377,6 +379,7 @@ def _patcher(noun: Noun) -> Run:
 
 
 async def _changed(noun: Noun, ask: Ask, document: Any) -> Reply:
+    check_bidder(document, allow_loopback=ask.app.settings.allow_loopback)
     async with ask.app.db.transaction() as tx:
         stored = await catalog.change(
             tx, ask.who.account_id, document, by=by_of(ask), expected_revision=ask.revision

@@ -3,12 +3,14 @@
 from typing import Final
 
 from callmatrix.api import (
+    auctions,
+    bidders,
     calls,
     config,
     config_acts,
+    endpoints,
     events,
     facts,
-    endpoints,
     flows,
     keys,
     leads,
@@ -36,11 +38,11 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         for noun in config.NOUNS
         for operation in (*config.operations_of(noun), *config_acts.operations_of(noun))
     ),
-    *scheduled.OPERATIONS,
-    *flows.OPERATIONS,
     *bidders.OPERATIONS,
     *auctions.OPERATIONS,
     *endpoints.OPERATIONS,
+    *scheduled.OPERATIONS,
+    *flows.OPERATIONS,
     *routing.OPERATIONS,
     *facts.OPERATIONS,
     *money.OPERATIONS,
