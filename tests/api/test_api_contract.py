@@ -94,7 +94,8 @@ async def test_a_one_time_link_leads_to_a_page_that_runs_its_own_script_only(htt
 
 async def test_health_asks_the_database_without_a_sign_in(http: httpx.AsyncClient) -> None:
     answer = await http.get("/healthz")
-    counted = dict.fromkeys(("arrivals_now", "shed", "bad_signatures", "spooled", "failed_safe"), 0)
+    names = ("arrivals_now", "shed", "bad_signatures", "spooled", "failed_safe", "evidence_dropped")
+    counted = dict.fromkeys(names, 0)
     assert (answer.status_code, answer.json()) == (200, {"database": "ok"} | counted)
 
 

@@ -84,7 +84,8 @@ class AuditQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 class Health(msgspec.Struct, frozen=True, kw_only=True):
     """Whether this server can do its work, and what its webhooks came to since it started: `arrivals_now`
     are being decided; `shed` callers got the fail-safe reply because too many came at once, `failed_safe`
-    ones because something failed; `spooled` webhooks were kept for later; `bad_signatures` were refused."""
+    ones because something failed; `spooled` webhooks were kept for later; `bad_signatures` were refused.
+    `evidence_dropped` counts auctions, pings and posts of which nothing was kept."""
 
     database: Literal["ok"]
     arrivals_now: int
@@ -92,6 +93,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     bad_signatures: int
     spooled: int
     failed_safe: int
+    evidence_dropped: int
 
 
 class Troubles(msgspec.Struct, frozen=True, kw_only=True):
@@ -213,7 +215,8 @@ async def read_troubles(ask: Ask) -> Reply:
 async def read_health(ask: Ask) -> Reply:
     """Ask the database."""
     await ask.app.db.ping()
-    return Reply(value=Health(database="ok", **msgspec.structs.asdict(ask.lane)))
+    counted = msgspec.structs.asdict(ask.lane)
+    return Reply(value=Health(database="ok", **counted, evidence_dropped=ask.app.evidence.dropped))
 
 
 _ACCOUNT_RECORD: Any = record_of(_ACCOUNT.body)
