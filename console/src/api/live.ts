@@ -1,4 +1,4 @@
-import type { InfiniteData, QueryClient } from "@tanstack/react-query";
+import { type InfiniteData, type QueryClient, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useSyncExternalStore } from "react";
 import type { Shapes } from "./client";
 import { type CallSummary, type ListPage, withCalls } from "./lists";
@@ -193,4 +193,31 @@ export function useLive(listener: Listener): void {
 /** How the stream is. */
 export function useLiveState(): LiveState {
   return useSyncExternalStore(live.watch, live.state);
+}
+
+/** Ask again for what begins with these keys when something happens to calls, at once and then at most every `ms`. */
+export function useLiveRefresh(keys: readonly (readonly unknown[])[], ms: number): void {
+  const cache = useQueryClient();
+  useEffect(() => {
+    let timer: Timer | undefined;
+    let again = false;
+    const refresh = () => {
+      if (timer !== undefined) {
+        again = true;
+        return;
+      }
+      for (const queryKey of keys) void cache.invalidateQueries({ queryKey });
+      timer = setTimeout(() => {
+        timer = undefined;
+        if (!again) return;
+        again = false;
+        refresh();
+      }, ms);
+    };
+    const ignore = live.listen(refresh);
+    return () => {
+      clearTimeout(timer);
+      ignore();
+    };
+  }, [cache, keys, ms]);
 }

@@ -3,9 +3,9 @@ import type { ReactNode } from "react";
 import classes from "./Empty.module.css";
 
 /** An empty place that says what belongs there and how to put it there. */
-export function Empty(props: { icon: ReactNode; title: string; children?: ReactNode; action?: ReactNode }) {
+export function Empty(props: { icon: ReactNode; title: string; children?: ReactNode; action?: ReactNode; small?: boolean }) {
   return (
-    <div className={classes.empty}>
+    <div className={classes.empty} data-small={props.small || undefined}>
       <div className={classes.icon} aria-hidden>
         {props.icon}
       </div>

@@ -4,10 +4,10 @@ import { instant, isZero, money, phone, type TimeStyle, words } from "./format";
 import classes from "./Values.module.css";
 
 /** An amount in the account's currency; nothing is a dash, zero is quiet. */
-export function Money(props: { amount: string | null | undefined; whole?: boolean; signed?: boolean }) {
+export function Money(props: { amount: string | null | undefined; round?: "cents" | "whole"; signed?: boolean }) {
   const { currency } = useAccount();
   if (props.amount === null || props.amount === undefined) return <Nothing />;
-  const text = money(props.amount, currency, { whole: props.whole });
+  const text = money(props.amount, currency, props.round);
   const negative = props.amount.startsWith("-");
   return (
     <span

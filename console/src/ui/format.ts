@@ -3,9 +3,12 @@
 const moneyFormats = new Map<string, Intl.NumberFormat>();
 const timeFormats = new Map<string, Intl.DateTimeFormat>();
 
-/** A decimal string as money: `1234.5` in USD is `$1,234.50`; more digits are shown where there are any. */
-export function money(amount: string, currency: string, options: { whole?: boolean } = {}): string {
-  const digits = options.whole === true ? 0 : Math.max(2, amount.split(".")[1]?.replace(/0+$/, "").length ?? 0);
+/**
+ * A decimal string as money: `1234.5` in USD is `$1,234.50`; more digits are shown where there are any, unless
+ * `round` says to show `cents` or `whole` units only.
+ */
+export function money(amount: string, currency: string, round?: "cents" | "whole"): string {
+  const digits = round === "whole" ? 0 : round === "cents" ? 2 : Math.max(2, amount.split(".")[1]?.replace(/0+$/, "").length ?? 0);
   const key = `${currency} ${digits}`;
   let format = moneyFormats.get(key);
   if (format === undefined) {

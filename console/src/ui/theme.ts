@@ -57,13 +57,17 @@ export const theme = createTheme({
 
 /** Colours that Mantine's own choice leaves under the contrast of WCAG AA, and ours for what things mean. */
 export const variables: CSSVariablesResolver = () => ({
-  variables: {},
+  variables: {
+    "--mantine-color-red-filled": "#c92a2a",
+    "--mantine-color-red-filled-hover": "#b02525",
+  },
   light: {
     "--mantine-color-dimmed": "#5b6472",
     "--mantine-color-placeholder": "#6b7482",
     "--mantine-color-error": "#c0272d",
     "--mantine-color-default-border": "#dcdfe5",
     "--mantine-color-anchor": "#3b5bdb",
+    "--mantine-color-red-outline": "#c0272d",
     "--cm-line": "#e7e9ee",
     "--cm-side": "#f7f8fa",
     "--cm-raised": "#ffffff",

@@ -10,7 +10,7 @@ import { Attempts } from "./Attempts";
 import { CallActs } from "./CallActs";
 import { CallFacts } from "./CallFacts";
 import { CallMoney } from "./CallMoney";
-import { CallStanding } from "./CallStanding";
+import { CallState } from "../../ui/CallState";
 import { Timeline } from "./Timeline";
 import classes from "./Call.module.css";
 
@@ -34,7 +34,7 @@ export function CallPage() {
       title={<span className="cm-number">{who}</span>}
       name={`Call of ${who}`}
       above={above}
-      note={<CallStanding call={call} />}
+      note={<CallState call={call} />}
       actions={mayChange ? <CallActs detail={data} /> : undefined}
     >
       <ErrorNote error={error} />

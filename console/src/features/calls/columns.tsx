@@ -4,7 +4,7 @@ import type { Column } from "../../ui/DataTable";
 import { clock, phone, words } from "../../ui/format";
 import { Name } from "../../ui/Name";
 import { Money, Nothing, Phone, When } from "../../ui/Values";
-import { CallStanding } from "./CallStanding";
+import { CallState } from "../../ui/CallState";
 import type { Call } from "./filters";
 import { Talk } from "./Talk";
 
@@ -19,16 +19,16 @@ const ALL: readonly Column<Call>[] = [
       </Link>
     ),
   },
-  { id: "standing", label: "State", width: 132, cell: (call) => <CallStanding call={call} /> },
+  { id: "standing", label: "State", width: 132, cell: (call) => <CallState call={call} /> },
   { id: "caller", label: "Caller", width: 130, cell: (call) => <Phone number={call.caller} /> },
   { id: "state", label: "From", width: 54, cell: (call) => call.caller_state ?? <Nothing /> },
   { id: "campaign", label: "Campaign", width: 128, grow: true, cell: (call) => <Name id={call.campaign_id} /> },
   { id: "publisher", label: "Publisher", width: 112, grow: true, cell: (call) => <Name id={call.publisher_id} /> },
   { id: "buyer", label: "Buyer", width: 112, grow: true, cell: (call) => <Name id={call.buyer_id} /> },
   { id: "talk", label: "Talk", width: 64, align: "right", cell: (call) => <Talk call={call} /> },
-  { id: "revenue", label: "Revenue", width: 82, align: "right", cell: (call) => <Money amount={call.revenue} /> },
-  { id: "payout", label: "Payout", width: 82, align: "right", cell: (call) => <Money amount={call.payout} /> },
-  { id: "profit", label: "Profit", width: 82, align: "right", cell: (call) => <Money amount={call.profit} signed /> },
+  { id: "revenue", label: "Revenue", width: 82, align: "right", cell: (call) => <Money amount={call.revenue} round="cents" /> },
+  { id: "payout", label: "Payout", width: 82, align: "right", cell: (call) => <Money amount={call.payout} round="cents" /> },
+  { id: "profit", label: "Profit", width: 82, align: "right", cell: (call) => <Money amount={call.profit} round="cents" signed /> },
   { id: "offer", label: "Offer", width: 140, grow: true, extra: true, cell: (call) => <Name id={call.offer_id} /> },
   { id: "dialed", label: "Dialed", width: 136, extra: true, cell: (call) => <Phone number={call.dialed} /> },
   { id: "duration", label: "Duration", width: 86, align: "right", extra: true, cell: (call) => (call.duration_ms === null ? <Nothing /> : clock(call.duration_ms / 1000)) },
@@ -61,8 +61,8 @@ export function compactCall(call: Call) {
   return (
     <Link to="/calls/$id" params={{ id: call.id }} data-row>
       <span style={{ display: "flex", justifyContent: "space-between", gap: 8 }}>
-        <CallStanding call={call} />
-        <Money amount={call.revenue ?? call.payout} />
+        <CallState call={call} />
+        <Money amount={call.revenue ?? call.payout} round="cents" />
       </span>
       <span style={{ display: "flex", justifyContent: "space-between", gap: 8, color: "var(--mantine-color-dimmed)", marginTop: 3 }}>
         <span className="cm-clip">

@@ -7,6 +7,7 @@ import { ErrorNote, fieldError } from "../../ui/ErrorNote";
 import { words } from "../../ui/format";
 import { Page } from "../../ui/Page";
 import { useToast } from "../../ui/toasts";
+import { Sessions } from "./Sessions";
 
 const FIELDS = ["password", "new_password"];
 
@@ -23,6 +24,7 @@ export function MePage() {
           </Text>
         </div>
         <PasswordForm />
+        <Sessions />
       </Stack>
     </Page>
   );

@@ -1,6 +1,8 @@
-import { words } from "../../ui/format";
-import { Status, type Tone } from "../../ui/Values";
-import type { Call } from "./filters";
+import type { Shapes } from "../api/client";
+import { words } from "./format";
+import { Status, type Tone } from "./Values";
+
+type Call = Shapes["CallSummary"];
 
 const LIVE: Record<string, string> = {
   new: "Arriving",
@@ -13,7 +15,7 @@ const LIVE: Record<string, string> = {
 };
 
 /** How far a call has come, in a word. */
-export function standing(call: Call): { tone: Tone; text: string; live: boolean } {
+export function standingOf(call: Call): { tone: Tone; text: string; live: boolean } {
   if (call.state !== "ended") {
     const talking = call.connected_at !== null && call.state === "dialling";
     return { tone: talking ? "good" : "info", text: talking ? "Talking" : (LIVE[call.state] ?? words(call.state)), live: true };
@@ -26,8 +28,8 @@ export function standing(call: Call): { tone: Tone; text: string; live: boolean 
   return { tone: "rest", text: "Not connected", live: false };
 }
 
-export function CallStanding({ call }: { call: Call }) {
-  const { tone, text, live } = standing(call);
+export function CallState({ call }: { call: Call }) {
+  const { tone, text, live } = standingOf(call);
   return (
     <Status tone={tone} pulse={live}>
       {text}
