@@ -288,6 +288,16 @@ def test_terms_that_ask_for_a_duration_earn_nothing_of_a_form() -> None:
     plan = make.plan(form_offer(1), publishers=(make.publisher(terms=terms),))
     done = take(plan, submitted(), looked(), bids({1: "12"}), reserved(1), answered(1))
     assert (done.lead.amounts.revenue, done.lead.amounts.payout) == (make.usd("12"), ZERO)
+    assert done.lead.attempts[0].claim.payout_max == ZERO
+
+
+def test_an_offer_is_refused_by_its_margin_for_what_a_form_can_earn_and_no_more() -> None:
+    dear = FixedPrice(amount=make.usd("25"), after_s=0)
+    at_once = make.plan(form_offer(1), publishers=(make.publisher(terms=PublisherTerms(payout=dear)),))
+    assert take(at_once, submitted(), looked(), bids({1: "12"})).lead.end_reason == "nobody_eligible"
+    later = PublisherTerms(payout=replace(dear, after_s=60))
+    never = make.plan(form_offer(1), publishers=(make.publisher(terms=later),))
+    assert take(never, submitted(), looked(), bids({1: "12"})).lead.state == "reserving"
 
 
 def test_no_more_is_given_back_than_was_booked_and_the_same_only_once() -> None:

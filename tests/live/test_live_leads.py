@@ -284,3 +284,46 @@ async def test_bidders_on_trial_are_asked_for_the_record_alone(
         assert sorted(number for number, _ in sellers.pings) == [1, 2]
         assert (sellers.posted_to, sold.amounts.revenue) == ([1], make.usd("18.00"))
         await kept(app, db)
+
+
+async def test_two_processes_that_get_the_same_form_sell_it_once(
+    db: Database, world: SteeredWorld, sellers: Buyers, tmp_path: Any
+) -> None:
+    sellers.bids = {1: "18.00"}
+    await save(db, sellers.offer(1))
+    async with (
+        app_on(db, world=world, data=tmp_path / "one") as first,
+        app_on(db, world=world, data=tmp_path / "two") as second,
+    ):
+        told = await asyncio.gather(
+            send(first, "lead_1", external_id="form-7"), send(second, "lead_2", external_id="form-7")
+        )
+        assert len({lead.id for lead in told}) == 1
+        assert sellers.posted_to == [1]
+        await settled(second)
+        await kept(first, db)
+
+
+async def test_two_sweeps_at_once_go_on_with_a_lost_lead_once(
+    db: Database, world: SteeredWorld, sellers: Buyers, tmp_path: Any
+) -> None:
+    sellers.bids = {1: "18.00", 2: "22.50", 3: "12.00"}
+    await save(db, *(sellers.offer(number) for number in (1, 2, 3)))
+    sellers.go_on.clear()
+    async with app_on(db, world=world, data=tmp_path / "one") as dying:
+        selling = asyncio.create_task(send(dying))
+        await sellers.asked.wait()
+        selling.cancel()
+        await asyncio.gather(selling, return_exceptions=True)
+    sellers.go_on.set()
+    world.go_on(leads.LOST_S + 1)
+    async with (
+        app_on(db, world=world, data=tmp_path / "two") as first,
+        app_on(db, world=world, data=tmp_path / "three") as second,
+    ):
+        await asyncio.gather(leads.sweep(first), leads.sweep(second))
+        await settled(first)
+        await settled(second)
+        lead, _ = await leads.load(first, make.ACCOUNT, LeadId("lead_1"))
+        assert (lead.state, sellers.posted_to) == ("sold", [2, 1])
+        await kept(first, db)

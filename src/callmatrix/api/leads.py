@@ -28,6 +28,7 @@ from callmatrix.core.money import ZERO, Money
 from callmatrix.core.phone import BadPhone, parse_e164
 from callmatrix.core.plan import CompiledPlan
 from callmatrix.live import leads as live_leads
+from callmatrix.live.reservations import TooManyWaiting
 from callmatrix.store import audit, books, leads
 from callmatrix.store.audit import Act, By
 from callmatrix.store.leads import LeadFilter, LeadStatus
@@ -156,11 +157,15 @@ async def _sold(
     try:
         async with asyncio.timeout(REPLY_S):
             return (await done).id
-    except TimeoutError:
-        async with ask.app.db.transaction() as tx:
-            if await leads.one(tx, ask.who.account_id, lead.id) is None:
-                raise Refused("unavailable", "The form could not be taken in now: send it again") from None
-        return lead.id
+    except Refused as refused:
+        if refused.code != "unavailable":
+            raise
+    except (TimeoutError, TooManyWaiting):
+        pass
+    async with ask.app.db.transaction() as tx:
+        if await leads.one(tx, ask.who.account_id, lead.id) is None:
+            raise Refused("unavailable", "The form could not be taken in now: send it again")
+    return lead.id
 
 
 def _publisher_of(given: LeadBody, who: Principal) -> PublisherId | None:

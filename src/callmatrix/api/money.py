@@ -37,6 +37,7 @@ class BooksQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     until: Instant | None = None
     kind: TransactionKind | None = None
     call_id: IdText | None = None
+    lead_id: IdText | None = None
     account: AccountKind | None = None
     owner_id: IdText | None = None
 
@@ -99,6 +100,7 @@ async def list_transactions(ask: Ask) -> Reply:
         until=query.until,
         kind=query.kind,
         call_id=query.call_id,
+        lead_id=query.lead_id,
         account=query.account,
         owner_id=query.owner_id,
     )

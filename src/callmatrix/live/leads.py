@@ -60,8 +60,9 @@ async def submit(
 
 
 async def apply(app: App, account_id: AccountId, lead_id: LeadId, event: events.Event) -> FormLead:
-    """Give a lead an event from outside: an adjustment, or that its process was lost."""
-    turn = await _loaded(app, account_id, lead_id)
+    """Give a lead an event that nobody waits for, such as an adjustment."""
+    lead, plan = await load(app, account_id, lead_id)
+    turn = Turn(lead, plan)
     await drive(app, turn, event)
     return turn.lead
 
@@ -110,6 +111,8 @@ async def drive(app: App, turn: Turn, event: events.Event) -> bool:
                 conflicts += 1
                 if conflicts > MAX_CONFLICTS:
                     raise Refused("unavailable", "Too many changes of this lead at once")
+                if isinstance(first_event, events.TimedOut):
+                    return True  # somebody went on with it: it is not lost
                 await _reload(app, turn)
                 event = first_event
             case _:
@@ -205,11 +208,6 @@ async def _reload(app: App, turn: Turn) -> None:
     turn.batch.clear()
     turn.caller_version = None
     turn.lead = turn.saved = fresh
-
-
-async def _loaded(app: App, account_id: AccountId, lead_id: LeadId) -> Turn:
-    lead, plan = await load(app, account_id, lead_id)
-    return Turn(lead, plan)
 
 
 # --- questions -------------------------------------------------------------------------------------------
@@ -331,9 +329,14 @@ async def sweep(app: App) -> None:
 
 
 async def _resume(app: App, account_id: AccountId, lead_id: LeadId) -> None:
+    now = app.world.now()
     try:
-        timed_out = events.TimedOut(at=app.world.now(), what="question")
-        await apply(app, account_id, lead_id, timed_out)
+        async with app.db.session() as tx:
+            lead = await leads.still_waiting(tx, account_id, lead_id, before=now - timedelta(seconds=LOST_S))
+        if lead is None:
+            return
+        plan = await app.catalog.pinned(account_id, lead.campaign_id, lead.plan_version)
+        await drive(app, Turn(lead, plan), events.TimedOut(at=now, what="question"))
     except DatabaseGone:
         pass  # the next sweep finds it again
     except Exception:

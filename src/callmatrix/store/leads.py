@@ -228,6 +228,19 @@ async def waiting(tx: Transaction, *, before: datetime) -> tuple[tuple[AccountId
     return tuple((row["account_id"], row["id"]) for row in rows)
 
 
+async def still_waiting(
+    tx: Transaction, account_id: AccountId, lead_id: LeadId, *, before: datetime
+) -> FormLead | None:
+    """The lead, unless somebody went on with it since `before`."""
+    text = await tx.fetchval(
+        "select document from lead where account_id = $1 and id = $2 and not closed and saved_at <= $3",
+        account_id,
+        lead_id,
+        before,
+    )
+    return None if text is None else decode(text, FormLead)
+
+
 async def unperformed_settlements(
     tx: Transaction, *, before: datetime
 ) -> tuple[tuple[AccountId, Settlement], ...]:

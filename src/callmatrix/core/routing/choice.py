@@ -7,7 +7,13 @@ from callmatrix.core import auction
 from callmatrix.core.auction import Bid, Place
 from callmatrix.core.ids import OfferId
 from callmatrix.core.money import ZERO, Money
-from callmatrix.core.pricing import PublisherTerms, SharePayout, maximum, payout_maximum
+from callmatrix.core.pricing import (
+    PublisherTerms,
+    SharePayout,
+    maximum,
+    minimum_threshold_s,
+    payout_maximum,
+)
 from callmatrix.core.routing import duplicates
 from callmatrix.core.routing.bidding import Bidding, latest_bids, stand, static_refused
 from callmatrix.core.routing.duplicates import Duplicates
@@ -94,10 +100,13 @@ def _simulated(index: Index, given: Given, *, sieve: "_Sieve", tier: Tier | None
 
 
 def paying_terms(index: Index, given: Given) -> PublisherTerms | None:
-    """What the call's publisher earns; None where nobody does."""
+    """What the lead's publisher earns; None where nobody does, as by a duration that no form has."""
     if not given.pays_publisher:
         return None
-    return given.sold_terms or index.terms_for(given.facts.publisher_id)
+    terms = given.sold_terms or index.terms_for(given.facts.publisher_id)
+    if terms is not None and given.channel != "call" and minimum_threshold_s(terms.payout):
+        return None
+    return terms
 
 
 def _filtered(index: Index, given: Given, *, twice: Duplicates, bidding: Bidding) -> _Sieve:
