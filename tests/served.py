@@ -169,7 +169,7 @@ async def save_network(
         await catalog.create(tx, account_id, saved.number(), by=by)
 
 
-async def _nothing_else(scope: Scope, receive: Receive, send: Send) -> None:
+async def nothing_else(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.start", "status": 404, "headers": []})
     await send({"type": "http.response.body", "body": b""})
 
@@ -205,7 +205,7 @@ async def process_on(db: Database, *, world: SteeredWorld, data: Path) -> AsyncI
 @asynccontextmanager
 async def lane_of(app: App, **bounds: Any) -> AsyncIterator[Process]:
     """The lane of an app on a port of its own; `bounds` are the lane's, where a test needs its own."""
-    sellers = RtbLane(app, _nothing_else, deadline_s=PATIENCE_S)
+    sellers = RtbLane(app, nothing_else, deadline_s=PATIENCE_S)
     lane = Lane(app, sellers, **{"deadline_s": PATIENCE_S, **bounds})
     connector = aiohttp.TCPConnector(limit=0)
     async with answering(lane) as url, aiohttp.ClientSession(connector=connector) as http:

@@ -2,11 +2,10 @@
 
 import asyncio
 
-from rtb_network import SOLD_NUMBER, Seller, SoldLine, later, save_selling_network
-
 import make
 from callmatrix.core.campaign import BidFixed, MarginFloor
 from callmatrix.store.db import Database
+from rtb_network import SOLD_NUMBER, Seller, SoldLine, later, save_selling_network
 from served import CALLER, START, TALKED, Start, SteeredWorld, came_to, one
 
 

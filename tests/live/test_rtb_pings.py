@@ -3,7 +3,6 @@
 import json
 from typing import Any
 
-from rtb_network import ENDPOINT, KEY, Seller, SoldLine, save_selling_network
 from test_auctions import bid_offer, bidding, bids
 
 import make
@@ -15,6 +14,7 @@ from callmatrix.gateway import bidders as stub
 from callmatrix.gateway.bidders import Declines, Silent
 from callmatrix.live import jobs, schedule
 from callmatrix.store.db import Database
+from rtb_network import ENDPOINT, KEY, Seller, SoldLine, save_selling_network
 from served import CALLER, START, TALKED, Start, SteeredWorld, came_to, one
 
 ASKING = {"pings": True, "shared_fields": ("age",)}

@@ -1,6 +1,7 @@
 """Answers a seller's request with a bid by the plan as it is now, and knows the call that follows."""
 
 import asyncio
+import logging
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Final
@@ -50,6 +51,8 @@ HOLD_MARGIN_S: Final = 15
 RATIO_DAYS: Final = 7
 NO_CALL: Final = CallId("")
 
+_log = logging.getLogger(__name__)
+
 
 class _Question(msgspec.Struct, frozen=True, kw_only=True):
     """One request, and what is known of the world when it is priced."""
@@ -92,8 +95,13 @@ class Desk:
             return await answer(self._app, seller, request)
         answering = asyncio.ensure_future(answer(self._app, seller, request))
         self._under_way[key] = answering
-        answering.add_done_callback(lambda _: self._under_way.pop(key, None))
+        answering.add_done_callback(lambda done: self._over(key, done))
         return await asyncio.shield(answering)
+
+    def _over(self, key: tuple[EndpointId, bytes], done: "asyncio.Future[Made | RtbRefused]") -> None:
+        del self._under_way[key]
+        if not done.cancelled() and done.exception() is not None:
+            _log.warning("a request of %s was not answered: %r", key[0], done.exception())
 
 
 async def answer(app: App, seller: Seller, request: BidRequest) -> Made | RtbRefused:
