@@ -9,6 +9,7 @@ import pytest
 from aiohttp import web
 
 import make
+import saved
 from callmatrix.core.campaign import (
     Acceptance,
     AuctionTerms,
@@ -24,6 +25,7 @@ from callmatrix.gateway import bidders as stub
 from callmatrix.gateway.bidders import Accepts, Bidders, Bids, Declines, Errors, Malformed, Refuses, Silent
 from callmatrix.live import jobs, schedule
 from callmatrix.live.calls import LEASE_S
+from callmatrix.store import catalog
 from callmatrix.store.db import Database
 from served import BUSY, CALLER, TALKED, Line, Start, SteeredWorld, one, save_network
 
@@ -284,3 +286,28 @@ async def test_a_runner_up_takes_the_call_when_the_winner_is_busy_and_nobody_is_
         answer = await line.tell("dial", 1, **BUSY)
         assert "+14155550002" in answer.text
         assert len(bidders.pings()) == 2
+
+
+@pytest.mark.parametrize("pings", [False, True])
+async def test_a_call_from_a_listed_phone_touches_nothing_and_pings_only_if_it_was_asked_to(
+    db: Database, start: Start, world: SteeredWorld, pings: bool
+) -> None:
+    async with bidding(world, stub.Bidder(name="bids", behaviour=bids(4_000))) as (bidders, url):
+        await save_network(db, bid_offer(1, url, "bids"), make.offer(2))
+        async with db.transaction() as tx:
+            listed = make.account(test_phones=(CALLER,), test_calls_ping=pings)
+            await catalog.change(tx, make.ACCOUNT, listed, by=saved.BY)
+        process = await start()
+        line = Line(process)
+        answer = await line.arrive()
+        await line.tell("leg", 1, CallSid="CA1-1", CallStatus="in-progress")
+        await jobs.run_due(process.app, schedule.JOBS)
+        world.go_on(100)
+        await line.tell("dial", 1, **TALKED)
+        assert ("+14155550001" if pings else "+14155550002") in answer.text
+        assert [one.said["test"] for one in bidders.pings()] == [True] * pings
+        assert bidders.posts() == []
+    tables = ("reservation", "posting", "rotation")
+    touched = [await one(db, f"select count(*) from {table}") for table in tables]
+    assert touched == [0, 0, 0]
+    assert await one(db, "select test from call") is True

@@ -34,7 +34,7 @@ def scripts(token: str) -> tuple[Bidder, ...]:
         Bidder(
             name="redwood",
             behaviour=Bids(low_cents=800, high_cents=5_200, after_ms=90, no_bid_bps=3_000),
-            posts=Accepts(fails=1),
+            posts=Accepts(after_ms=20),
         ),
         Bidder(
             name="southland",

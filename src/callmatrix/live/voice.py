@@ -87,6 +87,7 @@ async def arrive(app: App, wired: Wired, params: Params, *, at: datetime, failed
     plan, campaign_id, publisher_id = place.plan, place.plan.campaign.id, place.publisher_id
     status, is_open = app.catalog.campaign_standing(wired.account_id, campaign_id, at)
     previous_call_at, history = await _before(app, plan, arrival.caller)
+    is_test = arrival.caller is not None and arrival.caller in plan.account.test_phones
     event = events.Arrived(
         at=at,
         draw=draw,
@@ -104,6 +105,8 @@ async def arrive(app: App, wired: Wired, params: Params, *, at: datetime, failed
         campaign_open=is_open,
         pays_late=place.pays_late,
         tags=number.tags,
+        test=is_test,
+        pings=not is_test or plan.account.test_calls_ping,
         failed_safe=bool(failed_safe),
         sold=place.sold,
     )

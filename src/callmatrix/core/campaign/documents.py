@@ -9,7 +9,7 @@ from callmatrix.core.campaign.bidders import AuctionTerms, Bidder
 from callmatrix.core.campaign.document import Document
 from callmatrix.core.campaign.forms import FormTerms
 from callmatrix.core.caps import Limits
-from callmatrix.core.flow import FieldName, Flow, Text, Url
+from callmatrix.core.flow import MAX_NODES, FieldName, Flow, NodeId, Text, Url
 from callmatrix.core.hours import Hours
 from callmatrix.core.ids import (
     AccountId,
@@ -40,7 +40,9 @@ MAX_REQUIRED_FIELDS: Final = 30
 MAX_CALL_S: Final = 14_400
 MIN_TIME_LIMIT_S: Final = 60
 MAX_SPLIT: Final = 10
+MAX_TEST_PHONES: Final = 50
 PERCENT: Final = 100
+MAX_COORDINATE: Final = 1_000_000
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME)]
 E164 = Annotated[str, msgspec.Meta(pattern=r"^\+[1-9][0-9]{6,14}$")]
@@ -48,6 +50,7 @@ TimeZone = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 Weekday = Annotated[int, msgspec.Meta(ge=0, le=6)]
 Priority = Annotated[int, msgspec.Meta(ge=1, le=1_000)]
 Weight = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
+Coordinate = Annotated[int, msgspec.Meta(ge=-MAX_COORDINATE, le=MAX_COORDINATE)]
 RingSeconds = Annotated[int, msgspec.Meta(ge=5, le=120)]
 CallSeconds = Annotated[int, msgspec.Meta(ge=MIN_TIME_LIMIT_S, le=MAX_CALL_S)]
 Status = Literal["active", "paused", "archived"]
@@ -73,7 +76,8 @@ Destination = PhoneDestination | SipDestination
 
 
 class Account(Document, frozen=True, kw_only=True):
-    """One network: its currency, zone, week and its own limits."""
+    """One network: its currency, zone, week and its own limits. Calls from `test_phones` are test calls
+    (rule 2): they touch no cap, ledger or report, and ping bidders only with `test_calls_ping`."""
 
     id: AccountId
     name: Name
@@ -81,6 +85,8 @@ class Account(Document, frozen=True, kw_only=True):
     time_zone: TimeZone = "UTC"
     week_starts_on: Weekday = 0
     limits: Limits = Limits()
+    test_phones: Annotated[tuple[E164, ...], msgspec.Meta(max_length=MAX_TEST_PHONES)] = ()
+    test_calls_ping: bool = False
 
 
 class Buyer(Document, frozen=True, kw_only=True):
@@ -326,10 +332,21 @@ class Connection(Document, frozen=True, kw_only=True):
     failsafe_number: E164 | None = None
 
 
+class Spot(Document, frozen=True, kw_only=True):
+    """Where a node is drawn, in whole units of the canvas."""
+
+    x: Coordinate
+    y: Coordinate
+
+
 class FlowDocument(Document, frozen=True, kw_only=True):
-    """A named flow: its draft, and the published version that new calls use."""
+    """A named flow: its draft, and the published version that new calls use. `layout` is for eyes only:
+    nodes that it does not name are drawn where there is room."""
 
     id: FlowId
     name: Name
     draft: Flow
     status: Status = "active"
+    layout: Annotated[dict[NodeId, Spot], msgspec.Meta(max_length=MAX_NODES)] = msgspec.field(
+        default_factory=dict
+    )

@@ -360,6 +360,8 @@ begin
                (a.value->>'reserved_at')::timestamptz, a.value->>'id'
         from jsonb_array_elements(p_head->'attempts') as a
         where a.value->>'state' = 'dialling' and a.value->>'offer_id' is not null
+          -- A test call touches no rotation (rule 2).
+          and not (select k.test from call k where k.account_id = p_account and k.id = v_call)
         on conflict (account_id, campaign_id, offer_id) do update set
             reserved_at = greatest(rotation.reserved_at, excluded.reserved_at), attempt_id = excluded.attempt_id;
     end if;
