@@ -4,6 +4,7 @@ import html
 import re
 from base64 import b64encode
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Final
 from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlencode
 
@@ -17,6 +18,8 @@ MAX_KEPT: Final = 8_000
 MAX_READ: Final = 2 * MAX_KEPT
 """Characters that are looked at: what is masked may begin inside of what is kept and end outside."""
 HIDDEN: Final = "***"
+MAX_SECRETS_SPELT: Final = 2_000
+MAX_NUMBERS_READ: Final = 2_000
 MIN_SECRET: Final = 4
 """Shorter secrets are not looked for: they would be found everywhere."""
 
@@ -60,6 +63,7 @@ def without_secrets(text: str, secrets: Iterable[str]) -> str:
     return text
 
 
+@lru_cache(maxsize=MAX_SECRETS_SPELT)
 def spellings(secret: str) -> tuple[str, ...]:
     """How a secret may stand in a request or an answer that echoes it."""
     plain = (
@@ -77,9 +81,10 @@ def spellings(secret: str) -> tuple[str, ...]:
 def without_number(text: str, number: str | None) -> str:
     """The text with every digit masked that `phone.mask` would, wherever the number stands in it, however
     it is punctuated or escaped."""
-    wanted = [] if number is None else [character for character in number if character.isdigit()]
-    tail = "".join(wanted[-MIN_NUMBER_DIGITS:])
-    if number is None or len(tail) < MIN_NUMBER_DIGITS or not _has(text, tail):
+    if number is None:
+        return text
+    tail = _tail(number)
+    if len(tail) < MIN_NUMBER_DIGITS or not _has(text, tail):
         return text
     marks = bytearray(len(text))
     for digits in (_every_digit(text), _unescaped_digits(text)):
@@ -88,13 +93,19 @@ def without_number(text: str, number: str | None) -> str:
     return "".join(MASK if hidden else character for character, hidden in zip(text, marks, strict=True))
 
 
+@lru_cache(maxsize=MAX_NUMBERS_READ)
+def _tail(number: str) -> bytes:
+    """The last digits of a number: who has them has the number."""
+    return "".join(character for character in number if "0" <= character <= "9")[-MIN_NUMBER_DIGITS:].encode()
+
+
 def _hidden(digits: tuple[tuple[str, int, int], ...], number: str) -> Iterator[tuple[int, int]]:
     """Where the digits stand that are to be masked."""
     told = "".join(digit for digit, _, _ in digits)
     wanted = [character for character in number if character.isdigit()]
     shown = [character.isdigit() for character in mask(number)]
     hide = [not kept for kept, character in zip(shown, number, strict=True) if character.isdigit()]
-    tail = "".join(wanted[-MIN_NUMBER_DIGITS:])
+    tail = _tail(number).decode()
     place = told.find(tail)
     while place >= 0:
         end = place + len(tail)
@@ -107,10 +118,13 @@ def _hidden(digits: tuple[tuple[str, int, int], ...], number: str) -> Iterator[t
         place = told.find(tail, place + 1)
 
 
-def _has(text: str, tail: str) -> bool:
+def _has(text: str, tail: bytes) -> bool:
     """Whether digits stand in the text one after the other, whatever is between them."""
-    readings = (text, _plain(text)) if _ESCAPING.search(text) else (text,)
-    return any(tail.encode() in one.encode(errors="replace").translate(None, _NO_DIGITS) for one in readings)
+    if tail in text.encode(errors="replace").translate(None, _NO_DIGITS):
+        return True
+    if _ESCAPING.search(text) is None:
+        return False
+    return tail in _plain(text).encode(errors="replace").translate(None, _NO_DIGITS)
 
 
 def _every_digit(text: str) -> Iterator[tuple[str, int, int]]:
