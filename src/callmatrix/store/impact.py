@@ -53,10 +53,11 @@ async def remake_plans(
         return
     for campaign_id, version in made.items():
         plan = await plans.load(tx, account_id, campaign_id, version)
+        sent = await _sent_by_sellers(tx, account_id, campaign_id)
         if len(plan.offers) > MAX_IN_LOOP:
-            problems = await asyncio.to_thread(plan_problems, plan)
+            problems = await asyncio.to_thread(plan_problems, plan, sent=sent)
         else:
-            problems = plan_problems(plan)
+            problems = plan_problems(plan, sent=sent)
         if problems:
             raise Refused("invalid", f"The campaign {plan.campaign.name} could not go on so", problems)
 
@@ -131,8 +132,21 @@ async def carriers(
     return tuple((row["campaign_id"], read(row["document"], Connection)) for row in rows)
 
 
-def plan_problems(plan: PlanDocument) -> tuple[Problem, ...]:
-    """What keeps a campaign from going on with the documents that its plan is made of."""
+async def _sent_by_sellers(tx: Transaction, account_id: AccountId, campaign_id: CampaignId) -> frozenset[str]:
+    """The fields that no request for a bid of the campaign's endpoints lacks."""
+    rows = await tx.fetch(
+        "select c.document from config_reference r join config c on c.account_id = r.account_id"
+        " and c.kind = r.kind and c.id = r.id where r.account_id = $1 and r.kind = 'endpoint'"
+        " and r.to_kind = 'campaign' and r.to_id = $2",
+        account_id,
+        campaign_id,
+    )
+    return frozenset(name for row in rows for name in read(row["document"], Endpoint).required_fields)
+
+
+def plan_problems(plan: PlanDocument, *, sent: frozenset[str] = frozenset()) -> tuple[Problem, ...]:
+    """What keeps a campaign from going on with the documents that its plan is made of. `sent` are fields that
+    its calls have although its flow does not capture them."""
     campaign = plan.campaign
     if campaign.flow_id is not None and plan.flow is None:
         unpublished = Problem(
@@ -146,7 +160,7 @@ def plan_problems(plan: PlanDocument) -> tuple[Problem, ...]:
         offers={offer.id: offer for offer in plan.offers},
         buyers={buyer.id: buyer for buyer in plan.buyers},
         publishers={publisher.id for publisher in plan.publishers},
-        flow_fields=() if plan.flow is None else fields_of(plan.flow),
+        flow_fields=sent if plan.flow is None else fields_of(plan.flow) | sent,
     )
     if found:
         return found
