@@ -20,6 +20,7 @@ from callmatrix.gateway.wire import open_session
 from callmatrix.live import jobs, schedule, sweeps
 from callmatrix.live.app import App
 from callmatrix.store import jobs as job_store
+from callmatrix.store import reservations
 from callmatrix.store import sweeps as sweep_store
 from callmatrix.store.db import Database
 from held_up import asked_for_capacity, capacity_held_up, dies_while_reserving
@@ -159,6 +160,26 @@ async def test_a_settlement_that_nobody_performed_is_finished(
     before = await rows(db, "reservation", "cap_window", "buyer_funds")
     await sweeps.sweep(died.app)
     assert await rows(db, "reservation", "cap_window", "buyer_funds") == before
+
+
+async def test_a_settlement_that_nobody_performed_counts_even_when_its_reservation_has_expired(
+    db: Database, start: Start, world: SteeredWorld
+) -> None:
+    await save_network(db)
+    died, other = await start(), await start()
+    line = Line(died)
+    await line.arrive()
+    async with capacity_held_up(db):
+        await line.tell("dial", 1, **TALKED)
+        await one(db, "select pg_terminate_backend($1)", await asked_for_capacity(db))
+    await died.settled()
+    async with db.session() as tx:
+        late = world.now() + timedelta(days=1)
+        assert len(await reservations.sweep_expired(tx, make.ACCOUNT, now=late)) == 1
+    world.go_on(sweeps.SETTLEMENT_S + 1)
+    await sweeps.sweep(other.app)
+    told = await came_to(db, line.call_id)
+    assert [(each["state"], each["conversions"]) for each in told["reservations"]] == [("settled", 1)]
 
 
 async def test_a_reservation_ends_when_its_attempt_cannot_live_any_more(

@@ -21,11 +21,13 @@ async def only_one(tx: Transaction) -> bool:
 async def unperformed_settlements(
     tx: Transaction, *, before: datetime
 ) -> tuple[tuple[AccountId, Settlement], ...]:
-    """Attempts settled in their call before an instant whose reservation is still held."""
+    """Attempts settled in their call before an instant whose reservation is still held, or expired meanwhile
+    and does not count yet what came of it."""
     rows = await tx.fetch(
         "select r.account_id, a.settlement from reservation r"
         " join attempt a on a.account_id = r.account_id and a.id = r.attempt_id"
-        " where r.state = 'held' and a.settled and a.ended_at <= $1 and a.settlement is not null"
+        " where (r.state = 'held' or r.state = 'expired') and a.settled and a.ended_at <= $1"
+        " and a.settlement is not null"
         f" limit {MAX_FOUND}",
         before,
     )

@@ -111,6 +111,8 @@ create table reservation (
     check ((state = 'denied') = (refusal is not null) and (state = 'held') = (ended_at is null))
 );
 create index reservation_expiry on reservation (account_id, expires_at) where state = 'held';
+-- Few: what a sweep found expired. A settlement that was saved but not performed by then still counts.
+create index reservation_expired on reservation (account_id, attempt_id) where state = 'expired';
 -- A cap that is added counts what its owner reserved in the window before: of what is over by these, of what is
 -- held, which is never much, by the index above. So a claim, which the caller waits for, writes none of these.
 create index reservation_by_campaign on reservation (account_id, campaign_id, reserved_at)
