@@ -87,11 +87,13 @@ async def _run(*, rounds: int, round_s: float, spread: int, mixed: int) -> Bench
         for secure in (False, True):
             subjects = _subjects(certificate.authority)
             base = f"https://{{}}:{ports.tls}" if secure else f"http://{{}}:{ports.plain}"
-            await _measure_cpu(subjects, base, rounds=rounds, round_s=round_s)
-            await _measure_overhead(subjects, base, rounds=rounds, auctions=spread)
-            await _measure_mixed(subjects, base, rounds=mixed)
-            for subject in subjects:
-                await subject.client.close()
+            try:
+                await _measure_cpu(subjects, base, rounds=rounds, round_s=round_s)
+                await _measure_overhead(subjects, base, rounds=rounds, auctions=spread)
+                await _measure_mixed(subjects, base, rounds=mixed)
+            finally:
+                for subject in subjects:
+                    await subject.client.close()
             ending = "_tls" if secure else ""
             ratios |= {f"{name}{ending}": value for name, value in _ratios(subjects).items()}
             figures |= {f"{name}{ending}": value for name, value in _figures(subjects).items()}

@@ -66,7 +66,8 @@ class Bidder(asyncio.Protocol):
     """One connection of a pinger: one request at a time, whole. TLS is done in place: the loop's own would
     make the stub slower than those it is to measure."""
 
-    def __init__(self, context: ssl.SSLContext | None) -> None:
+    def __init__(self, open_now: "set[Bidder]", context: ssl.SSLContext | None) -> None:
+        self._open_now = open_now
         self._transport: asyncio.Transport | None = None
         self._read = b""
         self._tls: ssl.SSLObject | None = None
@@ -79,10 +80,17 @@ class Bidder(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A pinger has come."""
         self._transport = cast(asyncio.Transport, transport)  # uvloop's are none by class
+        self._open_now.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The pinger has gone."""
         self._transport = None
+        self._open_now.discard(self)
+
+    def end(self) -> None:
+        """Break the connection off."""
+        if self._transport is not None:
+            self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """A request, or part of one."""
@@ -168,13 +176,20 @@ async def serve(orders: Orders) -> None:
         file.flush()
         context.load_cert_chain(file.name)
     plain, sealed = _listening(orders.addresses), _listening(orders.addresses)
-    for one in plain:
-        await loop.create_server(lambda: Bidder(None), sock=one)
-    for one in sealed:
-        await loop.create_server(lambda: Bidder(context), sock=one)
+    open_now: set[Bidder] = set()
+    servers = [
+        *[await loop.create_server(lambda: Bidder(open_now, None), sock=one) for one in plain],
+        *[await loop.create_server(lambda: Bidder(open_now, context), sock=one) for one in sealed],
+    ]
     ports = Ports(plain=plain[0].getsockname()[1], tls=sealed[0].getsockname()[1])
     print(msgspec.json.encode(ports).decode(), flush=True)
     await loop.run_in_executor(None, sys.stdin.buffer.read)
+    for server in servers:
+        server.close()
+    for bidder in tuple(open_now):
+        bidder.end()
+    for server in servers:
+        await server.wait_closed()
 
 
 if __name__ == "__main__":
