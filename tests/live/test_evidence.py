@@ -1,6 +1,7 @@
 """What auctions came to is written behind them: whole, masked, never in the way, and counted where lost."""
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -10,15 +11,19 @@ import served
 from callmatrix.core.auction import Bid, PingResult
 from callmatrix.core.ids import BuyerId, OfferId
 from callmatrix.dialects.http import HttpRequest
-from callmatrix.live import evidence
+from callmatrix.live import evidence, schedule
 from callmatrix.live.evidence import Evidence, PingRecord, PostRecord
 from callmatrix.store import pings
-from callmatrix.store.db import Database
+from callmatrix.store.db import Database, connect
 from callmatrix.store.pings import AuctionRecord
 
 AT = served.START
 NUMBER = served.CALLER
 SECRETS = {"token": "s3cret-token"}
+CUT_WHO_WAITS = (
+    "select count(*) from (select pg_terminate_backend(pid) from pg_locks where not granted"
+    " and relation = 'ping'::regclass) t"
+)
 TABLES = ("auction", "ping", "ping_body", "post")
 
 
@@ -212,3 +217,47 @@ async def test_bodies_are_forgotten_before_the_rest_is(db: Database) -> None:
     assert await left(bodies_before=AT, pings_before=AT) == [1, 1, 1, 1, 1]
     assert await left(bodies_before=later, pings_before=AT) == [1, 1, 0, 1, 0]
     assert await left(bodies_before=later, pings_before=later) == [0, 0, 0, 0, 0]
+
+
+async def test_what_cannot_be_written_before_the_end_is_given_up_and_counted(
+    db: Database, database_url: str
+) -> None:
+    gone = await connect(database_url, max_connections=1)
+    await gone.close()
+    kept = Evidence(gone)
+    kept.keep(make.ACCOUNT, auction(), (bid_ping(), silent_ping(2)), number=None)
+    kept.keep_post(make.ACCOUNT, post(), number=None)
+    assert (kept.dropped, kept.waiting) == (0, 4)
+    await kept.drain()
+    assert (kept.dropped, kept.waiting) == (4, 0)
+
+
+async def test_what_a_lost_connection_kept_from_being_written_is_written_again(db: Database) -> None:
+    kept = Evidence(db)
+    async with db.transaction() as tx:
+        await tx.execute("lock table ping in access exclusive mode")
+        kept.keep(make.ACCOUNT, auction(), (bid_ping(),), number=None)
+        async for _ in served.looks(db):
+            if await served.one(db, CUT_WHO_WAITS):
+                break
+    async for _ in served.looks(db):
+        if kept.waiting == 0:
+            break
+    assert (kept.dropped, await served.one(db, "select count(*) from ping")) == (0, 1)
+
+
+async def test_the_clock_forgets_bodies_and_then_all_else_by_the_settings(
+    db: Database, tmp_path: Path
+) -> None:
+    world = served.SteeredWorld()
+    await served.save_network(db)
+    async with served.app_on(db, world=world, data=tmp_path) as app:
+        app.evidence.keep(make.ACCOUNT, auction(), (bid_ping(),), number=NUMBER)
+        await app.evidence.drain()
+        left = []
+        for days in (app.settings.ping_bodies_days, app.settings.pings_days):
+            for now in (AT + timedelta(days=days), AT + timedelta(days=days, seconds=1)):
+                await schedule.tick(app, now=now)
+                found = await served.rows(db, *TABLES)
+                left.append(tuple(len(found[table]) for table in TABLES))
+    assert left == [(1, 1, 1, 0), (1, 1, 0, 0), (1, 1, 0, 0), (0, 0, 0, 0)]

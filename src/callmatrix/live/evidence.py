@@ -21,8 +21,8 @@ from callmatrix.store.pings import AuctionRecord, KeptAuction, KeptPing, KeptPos
 MAX_WAITING: Final = 40_000
 """Pings and posts that may wait to be written; more are dropped, and counted."""
 MAX_WAITING_BYTES: Final = 64_000_000
-MAX_BATCH: Final = 2_000
-"""Pings and posts of one write."""
+MAX_BATCH: Final = 200
+"""Pings and posts of one write: what puts them into it keeps the process's calls waiting meanwhile."""
 GATHER_S: Final = 0.2
 """How long what comes is gathered, so that a busy process writes seldom."""
 RETRY_S: Final = 1.0
@@ -141,7 +141,8 @@ class Evidence:
     async def _run(self) -> None:
         try:
             while self._queue:
-                await self._pause(GATHER_S)
+                if self._waiting < MAX_BATCH:
+                    await self._pause(GATHER_S)
                 await self._write(self._take())
         finally:
             self._task = None
@@ -163,8 +164,14 @@ class Evidence:
     async def _write(self, batch: Sequence[_Auction | _Post]) -> None:
         rows = sum(item.size()[0] for item in batch)
         try:
-            auctions = [self._kept_auction(one) for one in batch if isinstance(one, _Auction)]
-            posts = [self._kept_post(one) for one in batch if isinstance(one, _Post)]
+            auctions: list[KeptAuction] = []
+            posts: list[KeptPost] = []
+            for one in batch:
+                if isinstance(one, _Auction):
+                    auctions.append(self._kept_auction(one))
+                else:
+                    posts.append(self._kept_post(one))
+                await asyncio.sleep(0)  # calls go first
             while not await self._written(auctions, posts):
                 if self._hurry.is_set():
                     self.dropped += rows
