@@ -95,6 +95,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who is signed in by the session cookie, if anybody */
+        get: operations["read_session"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/me/sessions": {
         parameters: {
             query?: never;
@@ -393,8 +410,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * What happens to calls, live
-         * @description Server-sent events: `event` is the kind, `data` is the JSON of one event, `id` its place. A client that comes back with `Last-Event-ID` (browsers do so by themselves) goes on without a gap. The event `reset` says that events are missing: read the lists again. After `lagged`, `restarted` or `closed` the stream ends: come back with the last id.
+         * What happens to calls and leads, live
+         * @description Server-sent events: `event` is the kind, `data` is the JSON of one event, `id` its place. Kinds that begin with `lead.` are of leads that came by form, the others of calls. A client that comes back with `Last-Event-ID` (browsers do so by themselves) goes on without a gap. The event `reset` says that events are missing: read the lists again. After `lagged`, `restarted` or `closed` the stream ends: come back with the last id.
          *
          *     For the roles admin, manager, analyst, buyer, publisher; an API key needs the scope read.
          */
@@ -1711,6 +1728,364 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/endpoints": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List endpoints by name
+         * @description For the roles admin, manager, analyst; an API key needs the scope read.
+         */
+        get: operations["list_endpoints"];
+        put?: never;
+        /**
+         * Create a record (endpoint)
+         * @description For the roles admin, manager; an API key needs the scope write.
+         */
+        post: operations["create_endpoint"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/endpoints/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read one endpoint
+         * @description For the roles admin, manager, analyst; an API key needs the scope read.
+         */
+        get: operations["read_endpoint"];
+        /**
+         * Put a document in place of the last revision
+         * @description For the roles admin, manager; an API key needs the scope write.
+         */
+        put: operations["replace_endpoint"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Change some fields by a merge patch
+         * @description For the roles admin, manager; an API key needs the scope write.
+         */
+        patch: operations["change_endpoint"];
+        trace?: never;
+    };
+    "/api/endpoints/{id}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List revisions: what was done, by whom, when and why
+         * @description For the roles admin, manager, analyst; an API key needs the scope read.
+         */
+        get: operations["list_endpoint_revisions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/endpoints/{id}/history/{revision}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read the document as it was at a revision
+         * @description For the roles admin, manager, analyst; an API key needs the scope read.
+         */
+        get: operations["read_endpoint_revision"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/endpoints/{id}/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * No new calls from now on; those in the air go on
+         * @description For the roles admin, manager; an API key needs the scope write.
+         */
+        post: operations["pause_endpoint"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/endpoints/{id}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Calls again from now on
+         * @description For the roles admin, manager; an API key needs the scope write.
+         */
+        post: operations["resume_endpoint"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/endpoints/{id}/archive": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Put away, with its history; refused while something names it
+         * @description For the roles admin, manager; an API key needs the scope write.
+         */
+        post: operations["archive_endpoint"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/endpoints/{id}/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make an earlier revision the current one again
+         * @description For the roles admin, manager; an API key needs the scope write.
+         */
+        post: operations["restore_endpoint"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/offers/{id}/secrets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Which secrets an offer's bidder has, and which are missing; never the secrets
+         * @description For the roles admin, manager, analyst; an API key needs the scope read.
+         */
+        get: operations["list_bidder_secrets"];
+        /**
+         * Keep a bidder's secrets, sealed; they are never shown again
+         * @description For the role admin; an API key needs the scope admin.
+         */
+        put: operations["set_bidder_secrets"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/offers/{id}/test-ping": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send a test ping and see the request, the answer and how it is read
+         * @description The ping goes out over the wire, marked as a test. Nothing is reserved, kept or charged, and the bidder's health and throttle are left alone.
+         *
+         *     For the roles admin, manager; an API key needs the scope write.
+         */
+        post: operations["test_ping"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/offers/{id}/health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How often an offer's bidder bids and wins, how fast it is, and what goes wrong
+         * @description For the roles admin, manager, analyst, buyer; an API key needs the scope read.
+         */
+        get: operations["read_bidder_health"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/campaigns/{id}/bidders": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How all bidders of a campaign fare
+         * @description For the roles admin, manager, analyst; an API key needs the scope read.
+         */
+        get: operations["list_campaign_bidders"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auctions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Search auctions, newest first
+         * @description For the roles admin, manager, analyst, buyer; an API key needs the scope read.
+         */
+        get: operations["list_auctions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auctions/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One auction: every ping with its timings, who was dialled, who won, at what price
+         * @description For the roles admin, manager, analyst, buyer; an API key needs the scope read.
+         */
+        get: operations["read_auction"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/endpoints/{id}/key": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A new key for the sellers of an endpoint, shown once
+         * @description For the roles admin, manager; an API key needs the scope write.
+         */
+        post: operations["set_endpoint_key"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/endpoints/{id}/statistics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Requests, bids, refusals by code, calls
+         * @description For the roles admin, manager, analyst; an API key needs the scope read.
+         */
+        get: operations["read_endpoint_statistics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/rtb-bids": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Requests for bids: what was bid, or why not, and the call that followed
+         * @description For the roles admin, manager, analyst, buyer, publisher; an API key needs the scope read.
+         */
+        get: operations["list_rtb_bids"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/campaigns/{id}/scheduled": {
         parameters: {
             query?: never;
@@ -1879,6 +2254,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/endpoints/{id}/scheduled": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Changes to come, the next one first
+         * @description For the roles admin, manager, analyst; an API key needs the scope read.
+         */
+        get: operations["list_endpoint_schedule"];
+        put?: never;
+        /**
+         * Change some fields at an instant to come
+         * @description For the roles admin, manager; an API key needs the scope write.
+         */
+        post: operations["schedule_endpoint"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/scheduled/{id}": {
         parameters: {
             query?: never;
@@ -1919,6 +2318,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/flow-checks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * What is wrong with a flow that is being edited, saved or not
+         * @description For the roles admin, manager, analyst; an API key needs the scope read.
+         */
+        post: operations["check_flow_draft"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/flows/{id}/publish": {
         parameters: {
             query?: never;
@@ -1933,6 +2352,46 @@ export interface paths {
          * @description For the roles admin, manager; an API key needs the scope write.
          */
         post: operations["publish_flow"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/flow-standings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Of every flow: the published version, whether the draft differs, and who uses it
+         * @description For the roles admin, manager, analyst; an API key needs the scope read.
+         */
+        get: operations["list_flow_standings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/flows/{id}/use": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How many callers took each way through a flow in the last days
+         * @description For the roles admin, manager, analyst; an API key needs the scope read.
+         */
+        get: operations["read_flow_use"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -2701,6 +3160,13 @@ export interface components {
             remedy: string;
         };
         /**
+         * Session
+         * @description Who is signed in by the session cookie; null where nobody is, which is no error to ask.
+         */
+        Session: {
+            me: components["schemas"]["Me"] | null;
+        };
+        /**
          * OpenSessionPage
          * @description Items in order; `next_cursor` is null on the last page.
          */
@@ -3402,6 +3868,8 @@ export interface components {
          * @description Something happened to a call. `id` orders all events and is what a stream goes on by; `call` is the call as it stands now, as lists show it to who listens.
          */
         CallEvent: {
+            /** @enum {unknown} */
+            noun: "call";
             id: string;
             call_id: string;
             version: number;
@@ -3411,6 +3879,23 @@ export interface components {
             at: string;
             campaign_id: string;
             call: components["schemas"]["CallSummary"];
+        };
+        /**
+         * LeadEvent
+         * @description Something happened to a lead that came by form: `kind` is `lead.` and the state that it came to, or `lead.adjusted`; `lead` is the lead as it stands now, as lists show it to who listens.
+         */
+        LeadEvent: {
+            /** @enum {unknown} */
+            noun: "lead";
+            id: string;
+            lead_id: string;
+            version: number;
+            /** @enum {string} */
+            kind: "lead.asking" | "lead.posting" | "lead.rejected" | "lead.reserving" | "lead.sold" | "lead.tested" | "lead.unsold" | "lead.adjusted";
+            /** Format: date-time */
+            at: string;
+            campaign_id: string;
+            lead: components["schemas"]["LeadSummary"];
         };
         /**
          * CampaignBodyRecordPage
@@ -4661,7 +5146,7 @@ export interface components {
         };
         /**
          * FlowBody
-         * @description A named flow: its draft, and the published version that new calls use.
+         * @description A named flow: its draft, and the published version that new calls use. `layout` is for eyes only: nodes that it does not name are drawn where there is room.
          */
         FlowBody: {
             name: string;
@@ -4671,6 +5156,10 @@ export interface components {
              * @enum {unknown}
              */
             status: "active" | "archived" | "paused";
+            /** @default {} */
+            layout: {
+                [key: string]: components["schemas"]["Spot"];
+            };
         };
         /**
          * Flow
@@ -4869,6 +5358,14 @@ export interface components {
             kind: "hangup";
         };
         /**
+         * Spot
+         * @description Where a node is drawn, in whole units of the canvas.
+         */
+        Spot: {
+            x: number;
+            y: number;
+        };
+        /**
          * FlowBodyRevisionDocument
          * @description A document as it was at a revision.
          */
@@ -4876,6 +5373,478 @@ export interface components {
             id: string;
             revision: number;
             document: components["schemas"]["FlowBody"];
+        };
+        /**
+         * EndpointBodyRecordPage
+         * @description Items in order; `next_cursor` is null on the last page.
+         */
+        EndpointBodyRecordPage: {
+            items: components["schemas"]["EndpointBodyRecord"][];
+            /** @default null */
+            next_cursor: string | null;
+        };
+        /**
+         * EndpointBodyRecord
+         * @description A document as it stands. `revision` is its ETag: a change names it in `If-Match`.
+         */
+        EndpointBodyRecord: {
+            id: string;
+            revision: number;
+            archived: boolean;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            changed_at: string;
+            document: components["schemas"]["EndpointBody"];
+        };
+        /**
+         * EndpointBody
+         * @description An RTB endpoint: what `publisher_id` gets when it pings us for calls to `campaign_id`. The bid is the publisher's payout, owed once the call lasts `min_s` billable seconds (None: as many as the expected buyer pays for). `numbers` are tracked numbers that are dialled for nothing else; with `sip_host` bids name a SIP address there too. `hold`: `none` checks capacity at the bid, `soft` overbooks by the observed ratio of bids to calls, `hard` reserves (rule 24). `pings`: our own bidders are asked first, within `deadline_ms`, and the best of their bids is the expected revenue; of the seller's fields they see `shared_fields`. `networks` may ask; none: everybody who has the key.
+         */
+        EndpointBody: {
+            name: string;
+            campaign_id: string;
+            publisher_id: string;
+            numbers: string[];
+            price: components["schemas"]["BidShare"] | components["schemas"]["BidLess"] | components["schemas"]["BidFixed"];
+            /**
+             * @default active
+             * @enum {unknown}
+             */
+            status: "active" | "archived" | "paused";
+            /** @default  */
+            sip_host: string;
+            /** @default null */
+            min_s: number | null;
+            /**
+             * @description An amount in the account's currency, as a decimal string
+             * @default 0.00
+             * @example 12.50
+             */
+            min_bid: string;
+            /**
+             * @description An amount in the account's currency, as a decimal string
+             * @default 1000000.00
+             * @example 12.50
+             */
+            max_bid: string;
+            /** @default true */
+            require_caller_id: boolean;
+            /** @default [] */
+            required_fields: string[];
+            /** @default [] */
+            shared_fields: string[];
+            /**
+             * @default none
+             * @enum {unknown}
+             */
+            hold: "hard" | "none" | "soft";
+            /** @default 40 */
+            expire_s: number;
+            /** @default 1000 */
+            max_open_bids: number;
+            /**
+             * @default {
+             *       "per_minute": null,
+             *       "per_hour": null,
+             *       "per_day": null
+             *     }
+             */
+            limits: components["schemas"]["RequestLimits"];
+            /** @default [] */
+            networks: string[];
+            /** @default false */
+            pings: boolean;
+            /** @default 1500 */
+            deadline_ms: number;
+            /** @default  */
+            notes: string;
+        };
+        /**
+         * BidShare
+         * @description We bid `share_bps` ten-thousandths of the revenue that we expect.
+         */
+        BidShare: {
+            /** @enum {unknown} */
+            kind: "share";
+            share_bps: number;
+        };
+        /**
+         * BidLess
+         * @description We bid the revenue that we expect, less `amount`.
+         */
+        BidLess: {
+            /** @enum {unknown} */
+            kind: "less";
+            /**
+             * @description An amount in the account's currency, as a decimal string
+             * @example 12.50
+             */
+            amount: string;
+        };
+        /**
+         * BidFixed
+         * @description We bid `amount`, where the revenue leaves the campaign's margin floor, and nothing otherwise.
+         */
+        BidFixed: {
+            /** @enum {unknown} */
+            kind: "fixed";
+            /**
+             * @description An amount in the account's currency, as a decimal string
+             * @example 12.50
+             */
+            amount: string;
+        };
+        /**
+         * RequestLimits
+         * @description How many requests are answered in one clock minute, hour and day (of the account's zone).
+         */
+        RequestLimits: {
+            /** @default null */
+            per_minute: number | null;
+            /** @default null */
+            per_hour: number | null;
+            /** @default null */
+            per_day: number | null;
+        };
+        /**
+         * EndpointBodyRevisionDocument
+         * @description A document as it was at a revision.
+         */
+        EndpointBodyRevisionDocument: {
+            id: string;
+            revision: number;
+            document: components["schemas"]["EndpointBody"];
+        };
+        /**
+         * BidderSecrets
+         * @description The secrets that an offer's bidder has, and since when; `missing` are those without which it cannot be asked. Never the secrets.
+         */
+        BidderSecrets: {
+            items: components["schemas"]["SecretKept"][];
+            missing: string[];
+        };
+        /**
+         * SecretKept
+         * @description A secret that a connection has, and since when; never the secret itself.
+         */
+        SecretKept: {
+            name: string;
+            /** Format: date-time */
+            changed_at: string;
+        };
+        /**
+         * Tried
+         * @description How a bidder was asked and what its answer comes to. `request` is None where it could not be put together, `reply` where none came. `said` is the answer as its format reads it, not judged yet; `bid` what would compete; else `code` and `detail` say why not. `complaints` are everything odd about the answer, and why the bid would not rank.
+         */
+        Tried: {
+            offer_id: string;
+            /** Format: date-time */
+            at: string;
+            deadline_ms: number;
+            request: components["schemas"]["SentRequest"] | null;
+            reply: components["schemas"]["HeardReply"] | null;
+            said: components["schemas"]["Offered"] | null;
+            bid: components["schemas"]["Bid"] | null;
+            ranks_by: string | null;
+            code: ("address_refused" | "bad_amount" | "bad_currency" | "bad_destination" | "bad_expiry" | "busy" | "http_error" | "interrupted" | "malformed" | "no_bid" | "out_of_time" | "overloaded" | "redirected" | "terms_duplicates" | "terms_min_s" | "throttled" | "timed_out" | "too_large" | "unconfigured" | "unreachable") | string;
+            detail: string;
+            complaints: string[];
+        };
+        /**
+         * SentRequest
+         * @description What was sent, with its secrets hidden.
+         */
+        SentRequest: {
+            method: string;
+            url: string;
+            headers: {
+                [key: string]: string;
+            };
+            body: string;
+        };
+        /**
+         * HeardReply
+         * @description What came back: the beginning of the body, and whether there is more of it. Times in microseconds from the asking (`first_byte_us`: from the sending).
+         */
+        HeardReply: {
+            status: number;
+            body: string;
+            cut: boolean;
+            reused: boolean;
+            connect_us: number;
+            tls_us: number;
+            first_byte_us: number;
+            total_us: number;
+        };
+        /**
+         * Offered
+         * @description A bidder's yes as its format says it, not judged yet. `currency` is "" where it does not say.
+         */
+        Offered: {
+            /**
+             * @description An amount in the account's currency, as a decimal string
+             * @example 12.50
+             */
+            amount: string;
+            currency?: string;
+            bid_id?: string;
+            expires_at?: string | null;
+            destination?: components["schemas"]["PhoneDestination"] | components["schemas"]["SipDestination"] | null;
+            min_s?: number | null;
+            duplicate_days?: number | null;
+        };
+        /**
+         * ToldHealth
+         * @description How an offer's bidder fared. Ratios in ten-thousandths, null where there is nothing to divide by: bid rate = bids ÷ sent; win rate = won ÷ bids that were not simulated; timeout rate = timeouts ÷ sent. `sent` pings left the server; `errors` are pings without a bid for any reason but `no_bid` and `timed_out`; `codes` counts all reasons. `dialled` bids were tried (dialled, or a form posted), `won` ones got the lead. Times are those of sent pings, timeouts too. Test leads count nowhere.
+         */
+        ToldHealth: {
+            offer_id: string;
+            offer: string;
+            buyer_id: string;
+            mode: string;
+            /** Format: date-time */
+            since: string;
+            /** Format: date-time */
+            until: string;
+            pings: number;
+            sent: number;
+            simulated: number;
+            bids: number;
+            no_bids: number;
+            timeouts: number;
+            errors: number;
+            codes: {
+                [key: string]: number;
+            };
+            dialled: number;
+            won: number;
+            bid_rate_bps: number | null;
+            win_rate_bps: number | null;
+            timeout_rate_bps: number | null;
+            p50_us: number | null;
+            p95_us: number | null;
+            p99_us: number | null;
+            reused: number;
+            last_at: string | null;
+            throttle: components["schemas"]["ThrottleState"];
+        };
+        /**
+         * ThrottleState
+         * @description How a bidder stands with the process that answers, since that began: `failing` is the weighted share of the latest pings that failed, `skip_share` the chance that the next is not sent for it. `late` answers came after the deadline; `retried` pings had met a dead connection.
+         */
+        ThrottleState: {
+            failing: number;
+            skip_share: number;
+            asked: number;
+            throttled: number;
+            late: number;
+            retried: number;
+            connections: number;
+            idle: number;
+        };
+        /**
+         * CampaignBidders
+         * @description The bidders of a campaign in order of its plan, the first 1,000; `more` says that there are others. Counts are of this campaign's auctions alone, but the throttle's.
+         */
+        CampaignBidders: {
+            items: components["schemas"]["ToldHealth"][];
+            more: boolean;
+        };
+        /**
+         * AuctionSummaryPage
+         * @description Items in order; `next_cursor` is null on the last page.
+         */
+        AuctionSummaryPage: {
+            items: components["schemas"]["AuctionSummary"][];
+            /** @default null */
+            next_cursor: string | null;
+        };
+        /**
+         * AuctionSummary
+         * @description One round of pings. `lead_id` is the call's or form's; the winner is who got it by a bid of this round, at `clearing_price` (first price). Buyers see neither how many others there were nor who won, unless they did themselves.
+         */
+        AuctionSummary: {
+            id: string;
+            /** @enum {unknown} */
+            channel: "call" | "callback" | "form";
+            lead_id: string | null;
+            campaign_id: string;
+            round: number;
+            /** Format: date-time */
+            at: string;
+            deadline_ms: number;
+            spent_ms: number;
+            pings: number | null;
+            bids: number | null;
+            simulated: boolean;
+            test: boolean;
+            winner_offer_id: string | null;
+            winner_buyer_id: string | null;
+            clearing_price: string | null;
+        };
+        /**
+         * AuctionDetail
+         * @description One auction, whole. `decision` tells every offer after the bids were in, taken or refused and why; it is the lead's own, None where the lead is kept no more. `posts` are all of the lead. Buyers see their own pings and posts.
+         */
+        AuctionDetail: {
+            auction: components["schemas"]["AuctionSummary"];
+            pings: components["schemas"]["ToldPing"][];
+            posts: components["schemas"]["ToldPost"][];
+            decision: components["schemas"]["ToldDecision"] | null;
+        };
+        /**
+         * ToldPing
+         * @description One ping: a bid, or the code of why there is none. `rank` is among the bids of this round, by what they rank by; buyers don't see it. `attempt` is the dial or post by which the bid was tried, if it was, and `outcome` how that went; `won`: it got the lead. Times in microseconds. `request` and `reply` are None once they are kept no more; numbers in them are masked.
+         */
+        ToldPing: {
+            offer_id: string;
+            offer: string;
+            buyer_id: string;
+            buyer: string;
+            ping_id: string;
+            /** Format: date-time */
+            at: string;
+            status: number;
+            code: ("address_refused" | "bad_amount" | "bad_currency" | "bad_destination" | "bad_expiry" | "busy" | "http_error" | "interrupted" | "malformed" | "no_bid" | "out_of_time" | "overloaded" | "redirected" | "terms_duplicates" | "terms_min_s" | "throttled" | "timed_out" | "too_large" | "unconfigured" | "unreachable") | "";
+            detail: string;
+            amount: string | null;
+            ranks_by: string | null;
+            rank: number | null;
+            bid_id: string;
+            expires_at: string | null;
+            attempt: number | null;
+            outcome: string;
+            won: boolean;
+            reused: boolean;
+            connect_us: number;
+            tls_us: number;
+            first_byte_us: number;
+            total_us: number;
+            request: string | null;
+            reply: string | null;
+        };
+        /**
+         * ToldPost
+         * @description One try to tell a winner the lead: `code` is empty where it was taken.
+         */
+        ToldPost: {
+            id: string;
+            offer_id: string;
+            offer: string;
+            ping_id: string;
+            /** Format: date-time */
+            at: string;
+            attempt: number;
+            status: number;
+            code: ("address_refused" | "bad_amount" | "bad_currency" | "bad_destination" | "bad_expiry" | "busy" | "http_error" | "interrupted" | "malformed" | "no_bid" | "out_of_time" | "overloaded" | "redirected" | "terms_duplicates" | "terms_min_s" | "throttled" | "timed_out" | "too_large" | "unconfigured" | "unreachable") | "";
+            detail: string;
+            reference: string;
+            total_us: number;
+            reply: string | null;
+        };
+        /**
+         * EndpointsNewKey
+         * @description The endpoint's key, shown now and never again, and the address at which bids are asked for with it.
+         */
+        EndpointsNewKey: {
+            endpoint_id: string;
+            key: string;
+            url: string;
+            former_until: string | null;
+        };
+        /**
+         * Statistics
+         * @description What became of an endpoint's requests in a range: `requests` are all of them, `bids` those that got a new bid, `repeats` those that got theirs once more. `calls` answered a bid; `calls_refused` did not. `bid_amount` is the sum of the bids asked for in the range, `used_amount` of those that a call used.
+         */
+        Statistics: {
+            endpoint_id: string;
+            /** Format: date-time */
+            since: string;
+            /** Format: date-time */
+            until: string;
+            requests: number;
+            bids: number;
+            repeats: number;
+            refused: components["schemas"]["Refusals"][];
+            calls: number;
+            calls_refused: components["schemas"]["Refusals"][];
+            /**
+             * @description An amount in the account's currency, as a decimal string
+             * @example 12.50
+             */
+            bid_amount: string;
+            /**
+             * @description An amount in the account's currency, as a decimal string
+             * @example 12.50
+             */
+            used_amount: string;
+            open_bids: number;
+            key_changed_at: string | null;
+        };
+        /**
+         * Refusals
+         * @description How often one code was told; `number` is Ringba's, None for the refusal of a call.
+         */
+        Refusals: {
+            code: string;
+            count: number;
+            number: number | null;
+        };
+        /**
+         * ToldBidPage
+         * @description Items in order; `next_cursor` is null on the last page.
+         */
+        ToldBidPage: {
+            items: components["schemas"]["ToldBid"][];
+            /** @default null */
+            next_cursor: string | null;
+        };
+        /**
+         * ToldBid
+         * @description One request: the bid that it got and what became of it, or why it got none. Publishers see their own ones, without `revenue` (what we expect to earn), `offer_id` and `detail`.
+         */
+        ToldBid: {
+            id: string;
+            endpoint_id: string;
+            campaign_id: string;
+            publisher_id: string;
+            /** Format: date-time */
+            asked_at: string;
+            /** @enum {unknown} */
+            state: "expired" | "open" | "refused" | "used";
+            code: string;
+            detail: string;
+            caller: string | null;
+            request: components["schemas"]["BidRequest"];
+            repeats: number;
+            amount: string | null;
+            min_s: number | null;
+            revenue: string | null;
+            offer_id: string | null;
+            hold: ("hard" | "none" | "soft") | null;
+            expires_at: string | null;
+            number: string | null;
+            call_id: string | null;
+            used_at: string | null;
+        };
+        /**
+         * BidRequest
+         * @description What somebody who has a caller asks: `caller` is E.164, None where it is not told; `unread` says why a number that was told is none. `exposed`: bidders of ours may be told the number. `floor` is the least bid that is of use. `fields` are all values that are sent, by names in `snake_case`, `zip` and `state` among them.
+         */
+        BidRequest: {
+            caller?: string | null;
+            unread?: string;
+            zip?: string | null;
+            state?: string | null;
+            sub_id?: string;
+            sip_ok?: boolean;
+            exposed?: boolean;
+            deadline_ms?: number | null;
+            floor?: string | null;
+            fields?: {
+                [key: string]: string;
+            };
         };
         /**
          * ScheduledChange
@@ -4925,6 +5894,26 @@ export interface components {
             remedy: string;
         };
         /**
+         * CheckedDraft
+         * @description Whether a flow could be saved as a draft, whether it could be published, and why not.
+         */
+        CheckedDraft: {
+            saveable: boolean;
+            publishable: boolean;
+            problems: components["schemas"]["DraftProblem"][];
+        };
+        /**
+         * DraftProblem
+         * @description One thing to mend in a node ("" means the whole flow), in its field where it is one field's.
+         */
+        DraftProblem: {
+            node: string;
+            field: string;
+            code: string;
+            problem: string;
+            remedy: string;
+        };
+        /**
          * FlowVersion
          * @description One published version of a flow.
          */
@@ -4935,6 +5924,55 @@ export interface components {
             /** Format: date-time */
             published_at: string;
             note: string;
+        };
+        /**
+         * FlowStandingPage
+         * @description Items in order; `next_cursor` is null on the last page.
+         */
+        FlowStandingPage: {
+            items: components["schemas"]["FlowStanding"][];
+            /** @default null */
+            next_cursor: string | null;
+        };
+        /**
+         * FlowStanding
+         * @description How a flow stands. `version` None was never published; `changed` tells that the draft is not what callers hear. At most `MAX_CAMPAIGNS_TOLD` campaigns are named.
+         */
+        FlowStanding: {
+            flow_id: string;
+            version: number | null;
+            published_at: string | null;
+            changed: boolean;
+            campaigns: components["schemas"]["UsingCampaign"][];
+        };
+        /**
+         * UsingCampaign
+         * @description A campaign whose calls go through a flow.
+         */
+        UsingCampaign: {
+            id: string;
+            name: string;
+        };
+        /**
+         * FlowUse
+         * @description The ways that callers took. `counted` of the newest calls are in it, at most `MAX_CALLS_COUNTED`.
+         */
+        FlowUse: {
+            /** Format: date-time */
+            since: string;
+            /** Format: date-time */
+            until: string;
+            counted: number;
+            edges: components["schemas"]["EdgeUse"][];
+        };
+        /**
+         * EdgeUse
+         * @description How many callers left `node` by `exit`, each counted once.
+         */
+        EdgeUse: {
+            node: string;
+            exit: string;
+            callers: number;
         };
         /**
          * FlowVersionPage
@@ -5433,10 +6471,10 @@ export interface components {
             revoked_at: string | null;
         };
         /**
-         * NewKey
+         * KeysNewKey
          * @description A key with its secret, shown now and never again.
          */
-        NewKey: {
+        KeysNewKey: {
             key: components["schemas"]["ApiKey"];
             secret: string;
         };
@@ -5469,15 +6507,6 @@ export interface components {
             items: components["schemas"]["SecretKept"][];
             /** @default null */
             next_cursor: string | null;
-        };
-        /**
-         * SecretKept
-         * @description A secret that a connection has, and since when; never the secret itself.
-         */
-        SecretKept: {
-            name: string;
-            /** Format: date-time */
-            changed_at: string;
         };
         /**
          * BlockPage
@@ -5571,7 +6600,7 @@ export interface components {
         };
         /**
          * AccountBody
-         * @description One network: its currency, zone, week and its own limits.
+         * @description One network: its currency, zone, week and its own limits. Calls from `test_phones` are test calls (rule 2): they touch no cap, ledger or report, and ping bidders only with `test_calls_ping`.
          */
         AccountBody: {
             name: string;
@@ -5589,6 +6618,10 @@ export interface components {
              *     }
              */
             limits: components["schemas"]["Limits"];
+            /** @default [] */
+            test_phones: string[];
+            /** @default false */
+            test_calls_ping: boolean;
         };
         /**
          * Troubles
@@ -5601,7 +6634,7 @@ export interface components {
         };
         /**
          * Health
-         * @description Whether this server can do its work, and what its webhooks came to since it started: `arrivals_now` are being decided; `shed` callers got the fail-safe reply because too many came at once, `failed_safe` ones because something failed; `spooled` webhooks were kept for later; `bad_signatures` were refused.
+         * @description Whether this server can do its work, and what its webhooks came to since it started: `arrivals_now` are being decided; `shed` callers got the fail-safe reply because too many came at once, `failed_safe` ones because something failed; `spooled` webhooks were kept for later; `bad_signatures` were refused. `evidence_dropped` counts auctions, pings and posts of which nothing was kept.
          */
         Health: {
             /** @enum {unknown} */
@@ -5611,6 +6644,7 @@ export interface components {
             bad_signatures: number;
             spooled: number;
             failed_safe: number;
+            evidence_dropped: number;
         };
         /**
          * SignIn
@@ -6521,13 +7555,16 @@ export interface components {
         };
         /**
          * FlowBody
-         * @description A named flow: its draft, and the published version that new calls use.
+         * @description A named flow: its draft, and the published version that new calls use. `layout` is for eyes only: nodes that it does not name are drawn where there is room.
          */
         FlowBodyInput: {
             name: string;
             draft: components["schemas"]["FlowInput"];
             /** @enum {unknown} */
             status?: "active" | "archived" | "paused";
+            layout?: {
+                [key: string]: components["schemas"]["SpotInput"];
+            };
         };
         /**
          * Flow
@@ -6724,6 +7761,132 @@ export interface components {
             kind: "hangup";
         };
         /**
+         * Spot
+         * @description Where a node is drawn, in whole units of the canvas.
+         */
+        SpotInput: {
+            x: number;
+            y: number;
+        };
+        /**
+         * EndpointBody
+         * @description An RTB endpoint: what `publisher_id` gets when it pings us for calls to `campaign_id`. The bid is the publisher's payout, owed once the call lasts `min_s` billable seconds (None: as many as the expected buyer pays for). `numbers` are tracked numbers that are dialled for nothing else; with `sip_host` bids name a SIP address there too. `hold`: `none` checks capacity at the bid, `soft` overbooks by the observed ratio of bids to calls, `hard` reserves (rule 24). `pings`: our own bidders are asked first, within `deadline_ms`, and the best of their bids is the expected revenue; of the seller's fields they see `shared_fields`. `networks` may ask; none: everybody who has the key.
+         */
+        EndpointBodyInput: {
+            name: string;
+            campaign_id: string;
+            publisher_id: string;
+            numbers: string[];
+            price: components["schemas"]["BidShareInput"] | components["schemas"]["BidLessInput"] | components["schemas"]["BidFixedInput"];
+            /** @enum {unknown} */
+            status?: "active" | "archived" | "paused";
+            sip_host?: string;
+            min_s?: number | null;
+            /**
+             * @description An amount in the account's currency, as a decimal string
+             * @example 12.50
+             */
+            min_bid?: string;
+            /**
+             * @description An amount in the account's currency, as a decimal string
+             * @example 12.50
+             */
+            max_bid?: string;
+            require_caller_id?: boolean;
+            required_fields?: string[];
+            shared_fields?: string[];
+            /** @enum {unknown} */
+            hold?: "hard" | "none" | "soft";
+            expire_s?: number;
+            max_open_bids?: number;
+            limits?: components["schemas"]["RequestLimitsInput"];
+            networks?: string[];
+            pings?: boolean;
+            deadline_ms?: number;
+            notes?: string;
+        };
+        /**
+         * BidShare
+         * @description We bid `share_bps` ten-thousandths of the revenue that we expect.
+         */
+        BidShareInput: {
+            /** @enum {unknown} */
+            kind: "share";
+            share_bps: number;
+        };
+        /**
+         * BidLess
+         * @description We bid the revenue that we expect, less `amount`.
+         */
+        BidLessInput: {
+            /** @enum {unknown} */
+            kind: "less";
+            /**
+             * @description An amount in the account's currency, as a decimal string
+             * @example 12.50
+             */
+            amount: string;
+        };
+        /**
+         * BidFixed
+         * @description We bid `amount`, where the revenue leaves the campaign's margin floor, and nothing otherwise.
+         */
+        BidFixedInput: {
+            /** @enum {unknown} */
+            kind: "fixed";
+            /**
+             * @description An amount in the account's currency, as a decimal string
+             * @example 12.50
+             */
+            amount: string;
+        };
+        /**
+         * RequestLimits
+         * @description How many requests are answered in one clock minute, hour and day (of the account's zone).
+         */
+        RequestLimitsInput: {
+            per_minute?: number | null;
+            per_hour?: number | null;
+            per_day?: number | null;
+        };
+        /**
+         * BidderSecretsBody
+         * @description Secrets to keep, by name: `token` (bearer, header), `password` (basic), `key` (HMAC), and whatever a template calls `{secret:NAME}`. An empty text removes one. They are sealed and never shown again.
+         */
+        BidderSecretsBodyInput: {
+            secrets: {
+                [key: string]: string;
+            };
+        };
+        /**
+         * BenchPing
+         * @description The lead to try a bidder with. State and area code follow from ZIP and number where they are left out. `campaign_id` names the campaign whose deadline, reserve, vertical and consents hold; without it, what the offer allows is allowed. All `fields` are taken as shareable.
+         */
+        BenchPingInput: {
+            campaign_id?: string | null;
+            /** @enum {unknown} */
+            channel?: "call" | "callback" | "form";
+            vertical?: string;
+            number?: string | null;
+            state?: string | null;
+            zip?: string | null;
+            area_code?: string | null;
+            fields?: {
+                [key: string]: string;
+            };
+            attestation?: string;
+            source?: string;
+        };
+        /**
+         * EndpointsKeyBody
+         * @description A new key for the endpoint. The one before opens it for `former_s` more seconds, so that a seller can change over; 0 shuts it at once.
+         */
+        EndpointsKeyBodyInput: {
+            former_s?: number;
+            /** @description Why, for the history and the audit log */
+            note?: string;
+        };
+        /**
          * ScheduleBody
          * @description What changes at `starts_at`: a merge patch (RFC 7396) of the document as it is now.
          */
@@ -6735,6 +7898,17 @@ export interface components {
             };
             /** @description Why, for the history and the audit log */
             note?: string;
+        };
+        /**
+         * UncheckedFlow
+         * @description A flow while it is edited: its nodes may still lack what their kind needs.
+         */
+        UncheckedFlowInput: {
+            nodes: {
+                [key: string]: unknown;
+            };
+            start: string;
+            version?: number;
         };
         /**
          * StepBody
@@ -6918,10 +8092,10 @@ export interface components {
             publisher_id?: string | null;
         };
         /**
-         * KeyBody
+         * KeysKeyBody
          * @description A key to be: what for, what it may, and until when. With `buyer_id` or `publisher_id` it is for that one's own system: it sees what their people see, and may have the scopes `read` and `write`.
          */
-        KeyBodyInput: {
+        KeysKeyBodyInput: {
             name: string;
             scopes: ("admin" | "money" | "read" | "write")[];
             expires_at?: string | null;
@@ -6953,7 +8127,7 @@ export interface components {
         };
         /**
          * AccountBody
-         * @description One network: its currency, zone, week and its own limits.
+         * @description One network: its currency, zone, week and its own limits. Calls from `test_phones` are test calls (rule 2): they touch no cap, ledger or report, and ping bidders only with `test_calls_ping`.
          */
         AccountBodyInput: {
             name: string;
@@ -6961,6 +8135,8 @@ export interface components {
             time_zone?: string;
             week_starts_on?: number;
             limits?: components["schemas"]["LimitsInput"];
+            test_phones?: string[];
+            test_calls_ping?: boolean;
         };
     };
     responses: never;
@@ -7131,6 +8307,35 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Me"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    read_session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Session"];
                 };
             };
             /** @description Refused */
@@ -7749,7 +8954,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "text/event-stream": components["schemas"]["CallEvent"];
+                    "text/event-stream": components["schemas"]["CallEvent"] | components["schemas"]["LeadEvent"];
                 };
             };
             /** @description Refused */
@@ -11213,6 +12418,859 @@ export interface operations {
             };
         };
     };
+    list_endpoints: {
+        parameters: {
+            query?: {
+                cursor?: string;
+                limit?: number;
+                search?: string;
+                status?: string;
+                archived?: boolean;
+                buyer_id?: string;
+                connection_id?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EndpointBodyRecordPage"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    create_endpoint: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same request gets the first answer again */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "name": "Overflow of Search Traffic West",
+                 *       "campaign_id": "cmp_01jq0000000000000000000000",
+                 *       "publisher_id": "pub_01jq0000000000000000000000",
+                 *       "numbers": [
+                 *         "num_01jq0000000000000000000000"
+                 *       ],
+                 *       "price": {
+                 *         "kind": "share",
+                 *         "share_bps": 7500
+                 *       },
+                 *       "required_fields": [
+                 *         "zip"
+                 *       ],
+                 *       "limits": {
+                 *         "per_minute": 600
+                 *       },
+                 *       "networks": [
+                 *         "203.0.113.0/24"
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["EndpointBodyInput"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EndpointBodyRecord"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    read_endpoint: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EndpointBodyRecord"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    replace_endpoint: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The revision that you have read, as in its ETag */
+                "If-Match": string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "name": "Overflow of Search Traffic West",
+                 *       "campaign_id": "cmp_01jq0000000000000000000000",
+                 *       "publisher_id": "pub_01jq0000000000000000000000",
+                 *       "numbers": [
+                 *         "num_01jq0000000000000000000000"
+                 *       ],
+                 *       "price": {
+                 *         "kind": "share",
+                 *         "share_bps": 7500
+                 *       },
+                 *       "required_fields": [
+                 *         "zip"
+                 *       ],
+                 *       "limits": {
+                 *         "per_minute": 600
+                 *       },
+                 *       "networks": [
+                 *         "203.0.113.0/24"
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["EndpointBodyInput"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EndpointBodyRecord"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    change_endpoint: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The revision that you have read, as in its ETag */
+                "If-Match": string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "name": "Another name"
+                 *     }
+                 */
+                "application/merge-patch+json": {
+                    [key: string]: unknown;
+                };
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EndpointBodyRecord"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    list_endpoint_revisions: {
+        parameters: {
+            query?: {
+                cursor?: string;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RevisionPage"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    read_endpoint_revision: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                revision: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EndpointBodyRevisionDocument"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    pause_endpoint: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same request gets the first answer again */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "note": "Asked for by telephone"
+                 *     }
+                 */
+                "application/json": components["schemas"]["ActBodyInput"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EndpointBodyRecord"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    resume_endpoint: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same request gets the first answer again */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "note": "Asked for by telephone"
+                 *     }
+                 */
+                "application/json": components["schemas"]["ActBodyInput"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EndpointBodyRecord"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    archive_endpoint: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same request gets the first answer again */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "note": "Asked for by telephone"
+                 *     }
+                 */
+                "application/json": components["schemas"]["ActBodyInput"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EndpointBodyRecord"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    restore_endpoint: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same request gets the first answer again */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "revision": 1,
+                 *       "note": ""
+                 *     }
+                 */
+                "application/json": components["schemas"]["RestoreBodyInput"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EndpointBodyRecord"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    list_bidder_secrets: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BidderSecrets"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    set_bidder_secrets: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "secrets": {
+                 *         "token": "the bidder's token"
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["BidderSecretsBodyInput"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BidderSecrets"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    test_ping: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same request gets the first answer again */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "channel": "call",
+                 *       "vertical": "",
+                 *       "number": "+14155550100",
+                 *       "zip": "94105",
+                 *       "fields": {
+                 *         "homeowner": "yes"
+                 *       },
+                 *       "attestation": "",
+                 *       "source": ""
+                 *     }
+                 */
+                "application/json": components["schemas"]["BenchPingInput"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tried"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    read_bidder_health: {
+        parameters: {
+            query?: {
+                since?: string;
+                until?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ToldHealth"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    list_campaign_bidders: {
+        parameters: {
+            query?: {
+                since?: string;
+                until?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CampaignBidders"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    list_auctions: {
+        parameters: {
+            query?: {
+                cursor?: string;
+                limit?: number;
+                since?: string;
+                until?: string;
+                campaign_id?: string;
+                lead_id?: string;
+                channel?: "call" | "callback" | "form";
+                offer_id?: string;
+                code?: string;
+                simulated?: boolean;
+                test?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuctionSummaryPage"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    read_auction: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuctionDetail"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    set_endpoint_key: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same request gets the first answer again */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "former_s": 3600,
+                 *       "note": "Yearly change"
+                 *     }
+                 */
+                "application/json": components["schemas"]["EndpointsKeyBodyInput"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EndpointsNewKey"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    read_endpoint_statistics: {
+        parameters: {
+            query?: {
+                since?: string;
+                until?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Statistics"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    list_rtb_bids: {
+        parameters: {
+            query?: {
+                cursor?: string;
+                limit?: number;
+                since?: string;
+                until?: string;
+                endpoint_id?: string;
+                publisher_id?: string;
+                state?: "expired" | "open" | "refused" | "used";
+                code?: "below_floor" | "below_min_bid" | "caller_blocked" | "caller_invalid" | "caller_required" | "campaign_not_live" | "capped" | "closed" | "disabled" | "duplicate" | "field_missing" | "no_bid" | "no_capacity" | "no_match" | "no_number" | "not_reserved" | "overloaded" | "publisher_paused" | "rate_limited" | "too_many_open_bids";
+                caller?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ToldBidPage"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
     list_campaign_schedule: {
         parameters: {
             query?: {
@@ -11766,6 +13824,85 @@ export interface operations {
             };
         };
     };
+    list_endpoint_schedule: {
+        parameters: {
+            query?: {
+                past?: boolean;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScheduledChangePage"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    schedule_endpoint: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same request gets the first answer again */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "starts_at": "2030-01-01T08:00:00Z",
+                 *       "change": {
+                 *         "name": "Another name"
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["ScheduleBodyInput"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScheduledChange"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
     cancel_scheduled_change: {
         parameters: {
             query?: never;
@@ -11826,6 +13963,52 @@ export interface operations {
             };
         };
     };
+    check_flow_draft: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same request gets the first answer again */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "start": "end",
+                 *       "nodes": {
+                 *         "end": {
+                 *           "kind": "hangup"
+                 *         }
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["UncheckedFlowInput"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CheckedDraft"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
     publish_flow: {
         parameters: {
             query?: never;
@@ -11856,6 +14039,68 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["FlowVersion"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    list_flow_standings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FlowStandingPage"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    read_flow_use: {
+        parameters: {
+            query?: {
+                days?: number;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FlowUse"];
                 };
             };
             /** @description Refused */
@@ -12221,6 +14466,7 @@ export interface operations {
                 until?: string;
                 kind?: "charge" | "clawback" | "cost" | "credit" | "deposit" | "disbursement" | "number_rent" | "payout";
                 call_id?: string;
+                lead_id?: string;
                 account?: "adjustments" | "buyer" | "carrier" | "carrier_cost" | "cash" | "payout" | "publisher" | "revenue";
                 owner_id?: string;
             };
@@ -12962,7 +15208,7 @@ export interface operations {
                  *       ]
                  *     }
                  */
-                "application/json": components["schemas"]["KeyBodyInput"];
+                "application/json": components["schemas"]["KeysKeyBodyInput"];
             };
         };
         responses: {
@@ -12972,7 +15218,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["NewKey"];
+                    "application/json": components["schemas"]["KeysNewKey"];
                 };
             };
             /** @description Refused */

@@ -1,6 +1,7 @@
-"""Flows beyond their documents: checking a draft, publishing, versions, and stepping one without a call."""
+"""Flows beyond their documents: checks, versions, what callers did, and stepping one without a call."""
 
-from typing import Annotated, Final
+from datetime import timedelta
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -11,12 +12,18 @@ from callmatrix.api.pages import IdText, Instant, Page
 from callmatrix.api.problems import invalid
 from callmatrix.core import geo
 from callmatrix.core.campaign import FlowDocument
+from callmatrix.core.documents import from_plain, problem_of
+from callmatrix.core.errors import MAX_PROBLEMS
 from callmatrix.core.flow import (
+    FLOW_VERSION,
+    MAX_NODES,
     Advance,
     Flow,
     FlowInput,
     FlowProblem,
     FlowState,
+    Node,
+    NodeId,
     Started,
     advance,
     problems,
@@ -24,10 +31,12 @@ from callmatrix.core.flow import (
 from callmatrix.core.ids import FlowId
 from callmatrix.core.phone import BadPhone, parse_e164
 from callmatrix.core.rules import Facts
-from callmatrix.store import catalog, flows
+from callmatrix.store import catalog, flow_use, flows
+from callmatrix.store.flow_use import FlowStanding, FlowUse
 from callmatrix.store.flows import FlowVersion
 
 MAX_TEXT: Final = 200
+MAX_DAYS_COUNTED: Final = 31
 
 _NOUN: Final = next(noun for noun in NOUNS if noun.one == "flow")
 Version = Annotated[int, msgspec.Meta(ge=1, le=999_999_999)]
@@ -42,6 +51,32 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
 
     publishable: bool
     problems: tuple[FlowProblem, ...]
+
+
+class UncheckedFlow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A flow while it is edited: its nodes may still lack what their kind needs."""
+
+    nodes: Annotated[dict[str, Any], msgspec.Meta(min_length=1, max_length=MAX_NODES)]
+    start: Annotated[str, msgspec.Meta(max_length=MAX_TEXT)]
+    version: int = FLOW_VERSION
+
+
+class DraftProblem(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing to mend in a node ("" means the whole flow), in its field where it is one field's."""
+
+    node: str
+    field: str
+    code: str
+    problem: str
+    remedy: str
+
+
+class CheckedDraft(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether a flow could be saved as a draft, whether it could be published, and why not."""
+
+    saveable: bool
+    publishable: bool
+    problems: tuple[DraftProblem, ...]
 
 
 class PublishedFlow(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,12 +105,48 @@ class StepBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     draw: Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)] = 0
 
 
+class UseQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How many days to look back."""
+
+    days: Annotated[int, msgspec.Meta(ge=1, le=MAX_DAYS_COUNTED)] = 7
+
+
 async def check_flow(ask: Ask) -> Reply:
     """What is wrong with the draft."""
     async with ask.app.db.transaction() as tx:
         stored = await catalog.get(tx, ask.who.account_id, FlowDocument, ask.path["id"])
     found = problems(stored.document.draft)
     return Reply(value=Checked(publishable=not found, problems=found))
+
+
+async def check_draft(ask: Ask) -> Reply:
+    """What is wrong with a flow that is not saved; nodes are read one by one, so that each is told of."""
+    given = ask.given(UncheckedFlow)
+    nodes: dict[str, Node] = {}
+    found: list[DraftProblem] = []
+    for name, plain in given.nodes.items():
+        try:
+            nodes[from_plain(name, NodeId)] = from_plain(plain, Node)  # type: ignore[arg-type]
+        except msgspec.ValidationError as error:
+            wrong = problem_of(error)
+            found.append(
+                DraftProblem(
+                    node=name[:MAX_TEXT],
+                    field=wrong.field,
+                    code="invalid",
+                    problem=wrong.problem,
+                    remedy=wrong.remedy,
+                )
+            )
+    saveable = not found
+    if saveable:
+        whole = problems(Flow(nodes=nodes, start=given.start, version=given.version))
+        found = [
+            DraftProblem(node=one.node, field="", code=one.code, problem=one.problem, remedy=one.remedy)
+            for one in whole
+        ]
+    told = tuple(found[:MAX_PROBLEMS])
+    return Reply(value=CheckedDraft(saveable=saveable, publishable=not told, problems=told))
 
 
 async def publish_flow(ask: Ask) -> Reply:
@@ -90,6 +161,24 @@ async def publish_flow(ask: Ask) -> Reply:
         )
     location = f"/api/flows/{version.flow_id}/versions/{version.version}"
     return Reply(value=version, status=201, headers={"Location": location})
+
+
+async def list_standings(ask: Ask) -> Reply:
+    """How every flow stands."""
+    async with ask.app.db.transaction() as tx:
+        found = await flow_use.standings(tx, ask.who.account_id)
+    return Reply(value=Page(items=found))
+
+
+async def read_use(ask: Ask) -> Reply:
+    """The ways that callers took through a flow."""
+    flow_id, days = FlowId(ask.path["id"]), ask.asked(UseQuery).days
+    async with ask.app.db.transaction() as tx:
+        await catalog.get(tx, ask.who.account_id, FlowDocument, flow_id)
+        found = await flow_use.use(
+            tx, ask.who.account_id, flow_id, since=ask.now - timedelta(days=days), until=ask.now
+        )
+    return Reply(value=found)
 
 
 async def list_versions(ask: Ask) -> Reply:
@@ -180,6 +269,18 @@ OPERATIONS: Final = (
     ),
     Operation(
         method="POST",
+        path="/api/flow-checks",
+        name="check_flow_draft",
+        tag=_TAG,
+        summary="What is wrong with a flow that is being edited, saved or not",
+        permission="read_config",
+        body=UncheckedFlow,
+        returns=CheckedDraft,
+        example={"start": "end", "nodes": {"end": {"kind": "hangup"}}},
+        run=check_draft,
+    ),
+    Operation(
+        method="POST",
         path="/api/flows/{id}/publish",
         name="publish_flow",
         tag=_TAG,
@@ -191,6 +292,27 @@ OPERATIONS: Final = (
         example=ActBody(note="Shorter greeting"),
         refusals=("conflict", "changed_meanwhile"),
         run=publish_flow,
+    ),
+    Operation(
+        method="GET",
+        path="/api/flow-standings",
+        name="list_flow_standings",
+        tag=_TAG,
+        summary="Of every flow: the published version, whether the draft differs, and who uses it",
+        permission="read_config",
+        returns=Page[FlowStanding],
+        run=list_standings,
+    ),
+    Operation(
+        method="GET",
+        path="/api/flows/{id}/use",
+        name="read_flow_use",
+        tag=_TAG,
+        summary="How many callers took each way through a flow in the last days",
+        permission="read_config",
+        query=UseQuery,
+        returns=FlowUse,
+        run=read_use,
     ),
     Operation(
         method="GET",

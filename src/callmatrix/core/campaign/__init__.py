@@ -82,6 +82,7 @@ from callmatrix.core.campaign.documents import RingSeconds as RingSeconds
 from callmatrix.core.campaign.documents import RoutingPlan as RoutingPlan
 from callmatrix.core.campaign.documents import Screening as Screening
 from callmatrix.core.campaign.documents import SipDestination as SipDestination
+from callmatrix.core.campaign.documents import Spot as Spot
 from callmatrix.core.campaign.documents import Status as Status
 from callmatrix.core.campaign.documents import TimeZone as TimeZone
 from callmatrix.core.campaign.documents import Weekday as Weekday
