@@ -9,7 +9,9 @@ from typing import get_args
 import msgspec
 import pytest
 
+from callmatrix.api.events import LEAD_KINDS
 from callmatrix.core.auction import NoBidCode
+from callmatrix.core.call.events import Event
 from callmatrix.core.caps import CapRefusal
 from callmatrix.core.errors import REFUSALS
 from callmatrix.core.pricing.rating import RatingCode
@@ -84,6 +86,12 @@ def test_every_refusal_and_rating_code_has_one_line_in_its_table_and_no_other_ha
     assert found[:split] == list(get_args(RefusalCode))
     assert found[split:] == list(get_args(RatingCode))
     assert set(get_args(CapRefusal)) <= set(found[:split])
+
+
+def test_every_event_has_one_line() -> None:
+    told = codes(read("docs/api.md"), "| event | what happened |")
+    calls = [event.__struct_config__.tag for event in get_args(Event)]
+    assert sorted(told) == sorted([*calls, *LEAD_KINDS])
 
 
 def test_every_reason_not_to_bid_has_one_line() -> None:

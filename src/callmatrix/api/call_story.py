@@ -8,7 +8,7 @@ from callmatrix.api.call_views import CallMoney, Moment, ToldAttempt, ToldDecisi
 from callmatrix.api.sentences import told_event, told_note
 from callmatrix.core.call import events
 from callmatrix.core.call.dialling import given_at
-from callmatrix.core.call.draft import Draft, Note, StepTrace
+from callmatrix.core.call.draft import Note, StepTrace
 from callmatrix.core.call.machine import step
 from callmatrix.core.call.value import Attempt, Call
 from callmatrix.core.ledger import Transaction
@@ -40,7 +40,7 @@ VERDICTS: Final[dict[str, str]] = {
     "bid_expired": "Its bid of {bid} expired at {expires_at}, before the call could be set up.",
     "below_floor": "Its bid of {bid} is under its floor of {floor}.",
     "below_reserve": "Its bid of {bid} is under the campaign's reserve price of {reserve}.",
-    "no_bid": "Its bidder was pinged and has no bid: {answer}.",
+    "no_bid": "Its bidder was pinged and has no bid ({answer}). {detail}",
     "no_price": "No price: only a bid tells it, and its bidder was not pinged.",
     "static_refused": "Nobody bid, and the campaign then takes no price like its {price}.",
     "lower_tier": "Eligible, but an offer of a higher tier is there (priority {best_priority}).",
