@@ -11,9 +11,10 @@ from callmatrix.core import ledger
 from callmatrix.core.call import Attempt
 from callmatrix.core.call.events import BidsReturned
 from callmatrix.core.caps import CountCap, Limits
-from callmatrix.core.ids import BuyerId
+from callmatrix.core.ids import BidId, BuyerId, EndpointId
 from callmatrix.core.ledger import Posting
 from callmatrix.core.money import Money
+from callmatrix.core.rtb import SoldBid
 from callmatrix.sim.backend import CallRow, RawRows, ReservationRow
 from callmatrix.sim.driver import Faults
 from callmatrix.sim.memory import MemoryBackend
@@ -215,6 +216,16 @@ def slow_round(evidence: Evidence) -> Evidence:
     return with_rows(evidence, calls=tuple(slow if one is row else one for one in evidence.rows.calls))
 
 
+def sold_for_more(evidence: Evidence) -> Evidence:
+    row = next(row for row in evidence.rows.calls if row.call.amounts.payout)
+    sold = SoldBid(
+        bid_id=BidId("bid_1"),
+        endpoint_id=EndpointId("rtb_1"),
+        amount=row.call.amounts.payout + Money(1),
+    )
+    return with_call(evidence, row, sold=sold)
+
+
 BROKEN: list[tuple[str, Callable[[Evidence], Evidence]]] = [
     ("no_cap_is_exceeded", caps_of_one),
     ("no_concurrency_is_exceeded", concurrency_of_one),
@@ -233,6 +244,7 @@ BROKEN: list[tuple[str, Callable[[Evidence], Evidence]]] = [
     ("auctions_charge_the_clearing_price", other_price),
     ("no_auction_outlasts_its_deadline", slow_round),
     ("payout_needs_a_publisher", other_publisher),
+    ("sold_calls_are_paid_as_bid", sold_for_more),
     ("funds_are_never_overdrawn", no_credit),
     ("test_calls_touch_nothing", reserved_test),
 ]

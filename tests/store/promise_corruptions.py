@@ -47,6 +47,23 @@ def one_more_event(kind: str, *, document: str, commands: str = "[]", version: i
     )
 
 
+def used_bid(call_id: str) -> str:
+    """A bid of 1 micro that a call has used."""
+    return (
+        "insert into rtb_bid (account_id, id, endpoint_id, campaign_id, publisher_id, asked_at, state, code,"
+        " detail, request_hash, request, amount_micros, min_s, revenue_micros, offer_id, plan_version, hold,"
+        " hold_s, expires_at, number_id, number, sip_host, sold, call_id, used_at, used_by, used_ref)"
+        " values ('acc_1', 'bid_1', 'rtb_1', 'cmp_1', 'pub_1', '2026-11-16', 'used', '', '',"
+        " decode(repeat('00', 32), 'hex'), '{}', 1, 0, 2, 'off_1', 1, 'none', 0, '2026-11-17', 'num_1',"
+        f" '+18885550101', '', '{{}}', '{call_id}', '2026-11-16', 'con_1', 'CA1')"
+    )
+
+
+SELL = (
+    'update call_event set document = (document::jsonb || \'{"sold": {"bid_id": "bid_1"}}\')::text'
+)  # fmt: skip
+
+
 # What is done to the rows; the promise that it breaks; the counterexamples of that promise, whole.
 CORRUPTIONS: tuple[tuple[tuple[str, ...], str, tuple[str, ...]], ...] = (
     (
@@ -299,6 +316,23 @@ CORRUPTIONS: tuple[tuple[tuple[str, ...], str, tuple[str, ...]], ...] = (
         ("update call set publisher_id = null where id = 'call_3'",),
         "payout_needs_a_publisher",
         ("call call_3: call_3/payout/1 paid pub_1, and the call is of nobody",),
+    ),
+    (
+        (used_bid("call_1"),),
+        "sold_calls_are_paid_as_bid",
+        ("bid bid_1: it was used by call call_1, which answers no bid",),
+    ),
+    (
+        (
+            used_bid("call_3"),
+            *(f"{SELL} where call_id = '{call_id}' and kind = 'arrived'" for call_id in ("call_1", "call_3")),
+        ),
+        "sold_calls_are_paid_as_bid",
+        (
+            "bid bid_1: it is answered by call_1, call_3",
+            "call call_1: its publisher was paid 14500000 micros, and had sold it for 1",
+            "call call_3: its publisher was paid 14500000 micros, and had sold it for 1",
+        ),
     ),
     (
         ("update reservation set funds_micros = 9972000001 where attempt_id = 'call_4-2'",),

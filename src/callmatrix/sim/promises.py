@@ -49,6 +49,7 @@ PROMISES: Final = (
     "auctions_charge_the_clearing_price",
     "no_auction_outlasts_its_deadline",
     "payout_needs_a_publisher",
+    "sold_calls_are_paid_as_bid",
     "funds_are_never_overdrawn",
     "test_calls_touch_nothing",
 )
@@ -95,6 +96,7 @@ def check(evidence: Evidence) -> dict[str, str]:
         "auctions_charge_the_clearing_price": _wrongly_charged(rows),
         "no_auction_outlasts_its_deadline": _outlasted(rows, evidence.plan_of),
         "payout_needs_a_publisher": _paid_nobody(rows),
+        "sold_calls_are_paid_as_bid": _not_paid_as_bid(rows),
         "funds_are_never_overdrawn": overdrawn(held, rows.transactions, in_force),
         "test_calls_touch_nothing": _test_calls(rows),
     }
@@ -222,6 +224,27 @@ def _paid_nobody(rows: RawRows) -> str | None:
         paid = [one.owner_id for one in transaction.postings if one.account == "publisher"]
         if publisher_id is None or paid != [publisher_id]:
             return f"{transaction.key} paid {paid}, not {publisher_id}"
+    return None
+
+
+def _not_paid_as_bid(rows: RawRows) -> str | None:
+    """A call that its publisher sold by a bid, and that is first paid otherwise; or a bid used twice."""
+    answered: dict[str, str] = {}
+    paid = {
+        one.call_id: one for one in rows.transactions if one.kind == "payout" and one.rating_revision == 1
+    }
+    for row in rows.calls:
+        sold, call_id = row.call.sold, row.call.id
+        if sold is None:
+            continue
+        if answered.setdefault(sold.bid_id, call_id) != call_id:
+            return f"{sold.bid_id} is answered by {answered[sold.bid_id]} and {call_id}"
+        payout = paid.get(call_id)
+        amounts = (
+            [] if payout is None else [-one.amount for one in payout.postings if one.account == "publisher"]
+        )
+        if any(amount != sold.amount for amount in amounts):
+            return f"{call_id} was paid {amounts}, and sold for {sold.amount}"
     return None
 
 

@@ -24,6 +24,7 @@ PROMISES: Final = (
     "auctions_charge_the_clearing_price",
     "no_auction_outlasts_its_deadline",
     "payout_needs_a_publisher",
+    "sold_calls_are_paid_as_bid",
     "funds_are_never_overdrawn",
     "test_calls_touch_nothing",
 )

@@ -212,6 +212,46 @@ _QUESTIONS: Final = (
         """,
     ),
     (
+        "sold_calls_are_paid_as_bid",
+        """
+        select format('bid %s: it was used by call %s, which answers %s', b.id, b.call_id,
+            coalesce(e.document::jsonb #>> '{sold,bid_id}', 'no bid'))
+        from rtb_bid b join call_event e on e.account_id = b.account_id and e.call_id = b.call_id
+            and e.kind = 'arrived'
+        where b.account_id = $1 and b.state = 'used'
+            and e.document::jsonb #>> '{sold,bid_id}' is distinct from b.id
+        order by b.id
+        """,
+    ),
+    (
+        "sold_calls_are_paid_as_bid",
+        """
+        select format('bid %s: it is answered by %s', e.document::jsonb #>> '{sold,bid_id}',
+            string_agg(e.call_id, ', ' order by e.call_id))
+        from call_event e where e.account_id = $1 and e.kind = 'arrived' and e.document like '%"sold"%'
+            and e.document::jsonb #>> '{sold,bid_id}' is not null
+        group by e.document::jsonb #>> '{sold,bid_id}' having count(*) > 1 order by 1
+        """,
+    ),
+    (
+        "sold_calls_are_paid_as_bid",
+        """
+        select format('call %s: its publisher was paid %s micros, and had sold it for %s', e.call_id,
+            -p.amount_micros, coalesce(b.amount_micros::text, 'nothing known'))
+        from call_event e
+            join ledger_transaction t on t.account_id = e.account_id and t.call_id = e.call_id
+                and t.kind = 'payout' and t.rating_revision = 1
+            join posting p on p.account_id = t.account_id and p.transaction_key = t.key
+                and p.account = 'publisher'
+            left join rtb_bid b on b.account_id = e.account_id
+                and b.id = e.document::jsonb #>> '{sold,bid_id}'
+        where e.account_id = $1 and e.kind = 'arrived' and e.document like '%"sold"%'
+            and e.document::jsonb #>> '{sold,bid_id}' is not null
+            and -p.amount_micros is distinct from b.amount_micros
+        order by e.call_id
+        """,
+    ),
+    (
         "test_calls_touch_nothing",
         """
         select format('call %s is a test: %s was booked for it', c.id, t.key)
