@@ -3,13 +3,14 @@
 from collections.abc import AsyncIterator
 from typing import Any
 
+import msgspec
 import pytest
 from answering import Bidders, asking, auctioned, bidders_answering
-from placed import CALLER, place
 
 from callmatrix.core.campaign import AuctionTerms
 from callmatrix.live.app import App
 from conftest import Client
+from placed import CALLER, place
 
 TERMS = AuctionTerms(deadline_ms=4_000, share_number=True)
 MASKED = "+1415•••••00"
@@ -165,3 +166,46 @@ async def test_what_was_posted_to_the_winner_is_told_with_its_answer(
         ("off_1", "Offer 1", 1, 200, "", f"lead of {MASKED}")
     ]
     assert CALLER[1:] not in detail["posts"][0]["reply"]
+
+
+async def test_a_forms_auction_is_told_as_a_calls_is(app: App, admin: Client, bidders: Bidders) -> None:
+    bidders.bid("/1", "12.00")
+    bidders.bid("/2", "20.00")
+    bidders.answers["/post/1"] = (200, b'{"accepted": true, "reference": "taken"}')
+    bidders.answers["/post/2"] = (200, b'{"accepted": false, "reason": "Full"}')
+    offers = [
+        msgspec.structs.replace(
+            asking(bidders, number, post_url=f"{bidders.url}/post/{number}"), channels=("form",)
+        )
+        for number in (1, 2)
+    ]
+    await auctioned(app, *offers, auction=TERMS)
+    lead = await admin.post(
+        "/api/leads",
+        {
+            "campaign_id": "cmp_1",
+            "contact": {"phone": CALLER, "zip": "94105"},
+            "consent": {"text": "I agree to be called.", "at": app.world.now().isoformat()},
+        },
+    )
+    assert lead["state"] == "sold", lead
+    await app.evidence.drain()
+    (summary,) = (await admin.get("/api/auctions?channel=form"))["items"]
+    assert (summary["lead_id"], summary["winner_offer_id"], summary["clearing_price"]) == (
+        lead["id"],
+        "off_1",
+        "12.00",
+    )
+    detail = await admin.get(f"/api/auctions/{summary['id']}")
+    assert of(detail["pings"], "offer_id", "rank", "attempt", "outcome", "won") == [
+        ("off_2", 1, 1, "no_bid", False),
+        ("off_1", 2, 2, "accepted", True),
+    ]
+    assert of(detail["posts"], "offer_id", "code", "detail") == [
+        ("off_2", "no_bid", "Full"),
+        ("off_1", "", ""),
+    ]
+    assert {one["offer_id"] for one in detail["decision"]["offers"]} == {"off_1", "off_2"}
+    assert CALLER[1:] not in str([*detail["pings"], *detail["posts"]])
+    counted = (await admin.get("/api/campaigns/cmp_1/bidders"))["items"]
+    assert of(counted, "offer_id", "bids", "dialled", "won") == [("off_1", 1, 1, 1), ("off_2", 1, 1, 0)]
