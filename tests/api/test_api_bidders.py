@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 from answering import Bidders, asking, auctioned, bidders_answering
-from placed import place
 
 import make
 from callmatrix.api.bidder_checks import check_bidder
@@ -15,6 +14,7 @@ from callmatrix.core.errors import Refused
 from callmatrix.core.pricing import BidPrice
 from callmatrix.live.app import App
 from conftest import Client
+from placed import place
 
 PUBLIC = "https://bids.example.com/ping"
 TERMS = AuctionTerms(deadline_ms=4_000)
@@ -259,3 +259,14 @@ async def test_test_leads_and_other_times_and_campaigns_count_nowhere(
     elsewhere = (await admin.get(f"/api/campaigns/{clone['id']}/bidders"))["items"]
     assert [one["pings"] for one in elsewhere] == [0]
     assert make.OfferId("off_1") == elsewhere[0]["offer_id"]
+
+
+async def test_a_bidder_that_may_take_longer_than_the_auction_is_warned_of(
+    app: App, admin: Client, bidders: Bidders
+) -> None:
+    assert (await admin.get("/api/campaigns/cmp_1/warnings"))["items"] == []
+    await auctioned(app, asking(bidders, 1), auction=TERMS)
+    (warning,) = (await admin.get("/api/campaigns/cmp_1/warnings"))["items"]
+    assert (warning["field"], "30000 ms" in warning["problem"]) == ("plan.entries.0", True)
+    missing = await admin.ask("GET", "/api/campaigns/cmp_9/warnings")
+    assert missing.status_code == 404

@@ -6,6 +6,7 @@ from callmatrix.api import (
     auctions,
     bidders,
     calls,
+    campaign_warnings,
     config,
     config_acts,
     endpoints,
@@ -38,6 +39,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         for noun in config.NOUNS
         for operation in (*config.operations_of(noun), *config_acts.operations_of(noun))
     ),
+    *campaign_warnings.OPERATIONS,
     *bidders.OPERATIONS,
     *auctions.OPERATIONS,
     *endpoints.OPERATIONS,
