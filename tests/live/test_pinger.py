@@ -52,6 +52,7 @@ async def test_a_post_is_sent_with_its_headers_and_body_and_asks_for_nothing_pac
         b"accept-encoding: identity\r\n"
         b"content-type: text/xml\r\n"
         b"x-key: secret\r\n"
+        b"user-agent: CallMatrix\r\n"
         b"content-length: 4\r\n\r\n"
         b"<a/>" % one.port
     ]
@@ -65,8 +66,8 @@ async def test_a_get_has_no_body_and_its_query_may_differ_each_time() -> None:
                 [asking(f"{one.url}?zip={zip_code}", method="GET", headers={})], deadline_ms=PATIENT_MS
             )
     assert one.requests == [
-        b"GET /ping?zip=%s HTTP/1.1\r\nhost: 127.0.0.1:%d\r\naccept-encoding: identity\r\n\r\n"
-        % (zip_code, one.port)
+        b"GET /ping?zip=%s HTTP/1.1\r\nhost: 127.0.0.1:%d\r\naccept-encoding: identity\r\n"
+        b"user-agent: CallMatrix\r\n\r\n" % (zip_code, one.port)
         for zip_code in (b"60601", b"10001")
     ]
 
@@ -75,10 +76,11 @@ async def test_a_get_has_no_body_and_its_query_may_differ_each_time() -> None:
 async def test_headers_of_ours_cannot_be_replaced() -> None:
     async with bidder(answering(ok())) as one, pinging() as pinger:
         headers = {"Host": "elsewhere.example", "Content-Length": "0", "Transfer-Encoding": "chunked"}
+        headers["User-Agent"] = "a format's own"
         await pinger.ask([asking(one.url, headers=headers, body=b"{}")], deadline_ms=PATIENT_MS)
     assert one.requests == [
         b"POST /ping HTTP/1.1\r\nhost: 127.0.0.1:%d\r\naccept-encoding: identity\r\n"
-        b"content-length: 2\r\n\r\n{}" % one.port
+        b"User-Agent: a format's own\r\ncontent-length: 2\r\n\r\n{}" % one.port
     ]
 
 
@@ -210,7 +212,8 @@ async def test_an_idle_connection_that_dies_is_replaced_once() -> None:
         await talk.say(ok(b"%d" % talk.number))
         await talk.request()  # and hangs up without a word
 
-    async with bidder(closes_when_asked_again) as one, pinging() as pinger:
+    # Even where there is room for one connection only.
+    async with bidder(closes_when_asked_again) as one, pinging(max_connections_per_bidder=1) as pinger:
         first = await pinger.ask([asking(one.url)], deadline_ms=PATIENT_MS)
         second = await pinger.ask([asking(one.url)], deadline_ms=PATIENT_MS)
         health = pinger.health("acc_1/off_1")

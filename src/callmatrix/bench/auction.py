@@ -82,6 +82,9 @@ def run(
 async def _run(*, rounds: int, round_s: float, spread: int, mixed: int) -> BenchReport:
     ratios: dict[str, float] = {}
     figures: dict[str, float] = {}
+    # What the command line has loaded is no client's garbage.
+    gc.collect()
+    gc.freeze()
     certificate = make(ADDRESSES, at=RealWorld().now())
     with _bidders(certificate) as ports:
         for secure in (False, True):

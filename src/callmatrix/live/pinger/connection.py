@@ -27,7 +27,7 @@ class Owner(Protocol):
     linger_s: float
 
     def again(self, ping_round: Round, place: int, payload: bytes) -> None:
-        """Send a ping on a fresh connection."""
+        """Send a ping on a fresh connection, in the place of one that has died."""
 
     def gone(self, connection: "Connection") -> None:
         """A connection has ended."""
@@ -123,8 +123,13 @@ class Connection(asyncio.Protocol):
         self._sent_s = monotonic_s()
         if self._tls is None:
             self._transport.write(self._payload)
+            return
+        try:
+            sealed = self._tls.encrypt(self._payload)
+        except ssl.SSLError as error:
+            self._broken(clean=False, detail=f"TLS: {_reason(error)}")
         else:
-            self._transport.write(self._tls.encrypt(self._payload))
+            self._transport.write(sealed)
 
     def _finish(self, now_s: float) -> None:
         """The reply is over: tell the round, and rest or end."""
@@ -233,8 +238,12 @@ class Connection(asyncio.Protocol):
         self._connect_us = int((now_s - self._opened_s) * 1e6)
         if self._sessions is None:
             self._ready(now_s)
-        else:
+            return
+        try:
             self._tls = Tls(self._sessions, self.host)
+        except (ssl.SSLError, ValueError) as error:
+            self.fail("unreachable", f"TLS: {_reason(error)}")
+        else:
             self._shake(b"")
 
     def data_received(self, data: bytes) -> None:

@@ -1,6 +1,7 @@
 """All connections: opens them within limits, hands out idle ones, and ends those that are of no use."""
 
 import asyncio
+import errno
 from typing import Final
 
 import msgspec
@@ -18,6 +19,11 @@ ADDRESS_S: Final = 1.0
 """So long one address of several is tried before the next."""
 MAX_TRIED: Final = 3
 SWEEP_S: Final = 0.25
+ENDING: Final = "The process is ending"
+# The system has no more sockets or ports for us, whoever the bidder is.
+_OURS: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS, errno.ENOMEM))
+ROOM_PARTS: Final = 10
+"""Where there is no room, one idle connection in so many ends."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +49,8 @@ class Lines:
         self.open: dict[Connection, None] = {}
         self._sweep: asyncio.TimerHandle | None = None
         self._emptied: asyncio.Event = asyncio.Event()
+        self._room_at_s = 0.0
+        self.closing = False
 
     def why_full(self, standing: Standing) -> str:
         """Why one more may not be opened for this bidder; "" where it may."""
@@ -50,7 +58,7 @@ class Lines:
             return f"It has {standing.connections} connections, the most that a bidder may have"
         if len(self.opening) >= self.limits.opening:
             return f"{len(self.opening)} connections are being opened, the most at once"
-        if len(self.open) >= self.limits.connections and not self._drop_an_idle_one():
+        if len(self.open) >= self.limits.connections and not self._make_room():
             return f"There are {len(self.open)} connections, the most that there may be"
         return ""
 
@@ -70,11 +78,12 @@ class Lines:
 
     async def close(self) -> None:
         """End all connections, and wait until they have."""
+        self.closing = True
         for work in tuple(self.opening):
             work.cancel()
         await asyncio.gather(*self.opening, return_exceptions=True)
         for connection in tuple(self.open):
-            connection.fail("unreachable", "The process is ending")
+            connection.fail("unreachable", ENDING)
         while self.open:
             self._emptied.clear()
             await self._emptied.wait()
@@ -83,13 +92,19 @@ class Lines:
             self._sweep = None
         await self.names.close()
 
-    def _drop_an_idle_one(self) -> bool:
-        """Make room: the idle connection that has waited longest is the least use."""
-        idle = [connection for connection in self.open if connection.is_idle]
-        if not idle:
+    def _make_room(self) -> bool:
+        """End the idle connections that have waited longest: they are the least use. Once a sweep at most:
+        it looks at all connections."""
+        now_s = monotonic_s()
+        if now_s < self._room_at_s:
             return False
-        min(idle, key=lambda connection: connection.until_s).drop()
-        return True
+        self._room_at_s = now_s + SWEEP_S
+        idle = sorted(
+            (connection for connection in self.open if connection.is_idle), key=lambda each: each.until_s
+        )
+        for connection in idle[: max(1, len(idle) // ROOM_PARTS)]:
+            connection.drop()
+        return bool(idle)
 
     def _swept(self) -> None:
         now_s = monotonic_s()
@@ -121,17 +136,21 @@ class Line:
             connection, _ = self.idle.popitem()
             self._standing.idle -= 1
             connection.carry(ping_round, place, payload)
-        else:
-            self.again(ping_round, place, payload)
-
-    def again(self, ping_round: Round, place: int, payload: bytes) -> None:
-        """Send a ping on a fresh connection."""
+            return
         full = self._lines.why_full(self._standing)
         if full:
             self._standing.heard("busy", monotonic_s())
             ping_round.refuse(place, "busy", full)
         else:
             self._open().reserve(ping_round, place, payload)
+
+    def again(self, ping_round: Round, place: int, payload: bytes) -> None:
+        """Send a ping on a fresh connection, in the place of one that has died."""
+        if self._lines.closing:
+            self._standing.heard("unreachable", monotonic_s())
+            ping_round.refuse(place, "unreachable", ENDING)
+            return
+        self._open().reserve(ping_round, place, payload)
 
     async def warm(self, connections: int) -> None:
         """Open connections until so many are idle or being opened, as far as the limits allow."""
@@ -173,9 +192,9 @@ class Line:
         except TimeoutError:
             connection.fail("unreachable", f"No connection within {OPEN_S:g} s")
         except OSError as error:
-            connection.fail("unreachable", str(error))
+            connection.fail("busy" if error.errno in _OURS else "unreachable", str(error))
         except asyncio.CancelledError:
-            connection.fail("unreachable", "The process is ending")
+            connection.fail("unreachable", ENDING)
             raise
         finally:
             self._opening -= 1

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final, Literal
 
 from callmatrix.dialects.http import HttpRequest
-from callmatrix.live.pinger.lines import Limits, Line, Lines
+from callmatrix.live.pinger.lines import ENDING, Limits, Line, Lines
 from callmatrix.live.pinger.names import Names, Resolve, resolve_by_system
 from callmatrix.live.pinger.rounds import Round
 from callmatrix.live.pinger.standings import Standing
@@ -94,7 +94,7 @@ class Pinger:
         `verdict`.
         """
         if self._auctions >= self._max_auctions or self._closed:
-            detail = "The process is ending" if self._closed else f"{self._auctions} auctions are in flight"
+            detail = ENDING if self._closed else f"{self._auctions} auctions are in flight"
             return tuple(Answered(key=asking.key, code="overloaded", detail=detail) for asking in askings)
         this = Round(askings, deadline_ms=deadline_ms)
         self._auctions += 1
@@ -121,6 +121,8 @@ class Pinger:
 
     async def prewarm(self, url: str, bidder: str, connections: int) -> None:
         """Open connections until so many are idle, or cannot be. Called again it replaces the expired."""
+        if self._closed:
+            return
         try:
             line = self._line(self._bidder(bidder), url)
         except Unaskable:

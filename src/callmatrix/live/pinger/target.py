@@ -12,13 +12,15 @@ from callmatrix.dialects.http import HttpRequest
 MAX_URL: Final = 8_000
 MAX_REQUEST_BYTES: Final = 65_536
 MAX_REQUEST_HEADERS: Final = 40
+USER_AGENT: Final = "CallMatrix"
+"""Where the bidder's format names none: servers are wary of who has no name."""
 
 # One reader of the text: what it takes for the host is connected to and told to the bidder.
 _URL: Final = re.compile(
     r"(https?)://(\[[0-9A-Fa-f:.]{2,45}\]|[^\s/?#@:\\\[\]%]{1,253})(?::([0-9]{1,5}))?(/[^?#]*)?(\?[^#]*)?(?:#.*)?",
     re.ASCII | re.IGNORECASE,
 )
-_NAME: Final = re.compile(r"[a-z0-9._-]+")
+_NAME: Final = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?")
 _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _FORBIDDEN: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _KEPT: Final = "/?%:@!$&'()*+,;=-._~[]|"
@@ -104,7 +106,7 @@ def _host(text: str) -> str:
     name = name.lower()
     if not _NAME.fullmatch(name):
         raise Unaskable("The address has no possible host")
-    return name
+    return name.rstrip(".")
 
 
 def _headers(headers: Mapping[str, str]) -> list[str]:
@@ -116,4 +118,6 @@ def _headers(headers: Mapping[str, str]) -> list[str]:
             raise Unaskable("A header of the request has characters that no header may have")
         if name.lower() not in _OURS:
             lines.append(f"{name}: {value}")
+    if not any(name.lower() == "user-agent" for name in headers):
+        lines.append(f"user-agent: {USER_AGENT}")
     return lines

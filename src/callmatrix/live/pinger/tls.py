@@ -4,7 +4,7 @@ import ssl
 from collections import OrderedDict
 from typing import Final
 
-MAX_SESSIONS: Final = 10_000
+MAX_SESSIONS: Final = 2_000
 MAX_RECORD_BYTES: Final = 16_384
 
 
