@@ -27,8 +27,9 @@ const cache = new QueryClient({
   queryCache: new QueryCache({
     onError: (error) => {
       if (!(error instanceof Refused) || error.status !== 401 || cache.getQueryData(me.queryKey) === null) return;
-      cache.setQueryData(me.queryKey, null);
-      void router.navigate({ to: "/sign-in", search: { next: router.state.location.href } as never });
+      void router
+        .navigate({ to: "/sign-in", search: { next: router.state.location.href } as never })
+        .then(() => cache.setQueryData(me.queryKey, null));
     },
   }),
 });

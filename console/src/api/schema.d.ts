@@ -3198,7 +3198,7 @@ export interface components {
         };
         /**
          * CallSummary
-         * @description One call in a list. Buyers see no payout, cost or publisher, publishers no revenue, cost or buyer, and neither the caller's whole number.
+         * @description One call in a list. `answered_at`: of a call in the air, since when the leg that is up is answered; `connected_at` is known when that leg ended. Buyers see no payout, cost or publisher, publishers no revenue, cost or buyer, and neither the caller's whole number.
          */
         CallSummary: {
             id: string;
@@ -3214,6 +3214,7 @@ export interface components {
             publisher_id: string | null;
             buyer_id: string | null;
             offer_id: string | null;
+            answered_at: string | null;
             connected_at: string | null;
             converted_at: string | null;
             paid_at: string | null;

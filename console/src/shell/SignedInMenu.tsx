@@ -26,9 +26,9 @@ export function SignedInMenu() {
   const cache = useQueryClient();
   const signOut = async () => {
     await act("post", "/api/sign-out").catch(() => undefined);
+    await navigate({ to: "/sign-in" });
     cache.clear();
     cache.setQueryData(me.queryKey, null);
-    await navigate({ to: "/sign-in" });
   };
   return (
     <div className={classes.who}>

@@ -17,7 +17,7 @@ const LIVE: Record<string, string> = {
 /** How far a call has come, in a word. */
 export function standingOf(call: Call): { tone: Tone; text: string; live: boolean } {
   if (call.state !== "ended") {
-    const talking = call.connected_at !== null && call.state === "dialling";
+    const talking = call.answered_at !== null;
     return { tone: talking ? "good" : "info", text: talking ? "Talking" : (LIVE[call.state] ?? words(call.state)), live: true };
   }
   if (call.blocked !== "") return { tone: "bad", text: "Blocked", live: false };

@@ -39,7 +39,7 @@ async def identify(app: App, request: AnyRequest) -> Principal:
     header = request.headers.get("authorization", "")
     if header:
         token = header[len(BEARER) :].strip() if header[: len(BEARER)].lower() == BEARER else ""
-        if not _may_be(token) or not token.startswith(KEY_PREFIX):
+        if not may_be_token(token) or not token.startswith(KEY_PREFIX):
             raise Refused("not_signed_in", "The Authorization header is not `Bearer cmk_…`")
         async with app.db.transaction() as tx:
             key = await access.find_key(tx, token, now=now)
@@ -55,7 +55,7 @@ async def identify(app: App, request: AnyRequest) -> Principal:
             scopes=frozenset(key.scopes),
         )
     token = request.cookies.get(COOKIE, "")
-    if not _may_be(token):
+    if not may_be_token(token):
         raise Refused("not_signed_in", "Sign in, or send an API key as `Authorization: Bearer cmk_…`")
     async with app.db.transaction() as tx:
         session = await access.find_session(tx, token, now=now)
@@ -115,7 +115,8 @@ def _own_origins(app: App, request: AnyRequest) -> tuple[str, str]:
     return f"{public.scheme}://{public.netloc}", f"http://{request.headers.get('host', '')}"
 
 
-def _may_be(token: str) -> bool:
+def may_be_token(token: str) -> bool:
+    """Whether a text can be a session's or a key's at all."""
     return 0 < len(token) <= MAX_TOKEN_CHARS and token.isascii() and token.isprintable()
 
 

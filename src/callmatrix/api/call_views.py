@@ -17,7 +17,8 @@ from callmatrix.store.db import Row
 
 
 class CallSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """One call in a list. Buyers see no payout, cost or publisher, publishers no revenue, cost or buyer, and
+    """One call in a list. `answered_at`: of a call in the air, since when the leg that is up is answered;
+    `connected_at` is known when that leg ended. Buyers see no payout, cost or publisher, publishers no revenue, cost or buyer, and
     neither the caller's whole number."""
 
     id: str
@@ -32,6 +33,7 @@ class CallSummary(msgspec.Struct, frozen=True, kw_only=True):
     publisher_id: str | None
     buyer_id: str | None
     offer_id: str | None
+    answered_at: datetime | None
     connected_at: datetime | None
     converted_at: datetime | None
     paid_at: datetime | None
@@ -184,6 +186,7 @@ def summary_of(row: Row, who: Principal) -> CallSummary:
         publisher_id=None if who.role == "buyer" else row["publisher_id"],
         buyer_id=None if who.role == "publisher" else row["buyer_id"],
         offer_id=None if who.role == "publisher" else row["offer_id"],
+        answered_at=row["answered_at"],
         connected_at=row["connected_at"],
         converted_at=None if who.role == "publisher" else row["converted_at"],
         paid_at=None if who.role == "buyer" else row["paid_at"],

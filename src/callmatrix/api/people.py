@@ -181,7 +181,7 @@ async def sign_out(ask: Ask) -> Reply:
 async def read_me(ask: Ask) -> Reply:
     """Who is signed in."""
     async with ask.app.db.transaction() as tx:
-        return Reply(value=await _me(tx, ask.who))
+        return Reply(value=await told_me(tx, ask.who))
 
 
 async def change_password(ask: Ask) -> Reply:
@@ -218,7 +218,7 @@ async def _begin(ask: Ask, tx: Transaction, user: User) -> Reply:
     act = Act(what="sign_in", kind="user", target_id=user.id)
     await audit.record(tx, user.account_id, act, by=By(who=user.id, at=ask.now))
     cookie = _cookie(ask, token, max_age_s=SESSION_S)
-    return Reply(value=await _me(tx, auth.principal_of(user, csrf=csrf)), headers={"Set-Cookie": cookie})
+    return Reply(value=await told_me(tx, auth.principal_of(user, csrf=csrf)), headers={"Set-Cookie": cookie})
 
 
 def _cookie(ask: Ask, token: str, *, max_age_s: int) -> str:
@@ -226,7 +226,8 @@ def _cookie(ask: Ask, token: str, *, max_age_s: int) -> str:
     return f"{auth.COOKIE}={token}; Path=/; HttpOnly; SameSite=Lax; Max-Age={max_age_s}{secure}"
 
 
-async def _me(tx: Transaction, who: Principal) -> Me:
+async def told_me(tx: Transaction, who: Principal) -> Me:
+    """Who somebody is, and in which account."""
     account = (await catalog.get(tx, who.account_id, Account, who.account_id)).document
     return Me(
         id=who.id,

@@ -1,14 +1,36 @@
-"""One's own sessions: where one is signed in, and ending them."""
+"""One's own sessions: whether and where one is signed in, and ending them."""
 
 from typing import Final
 
+import msgspec
+
+from callmatrix.api import auth
 from callmatrix.api.operation import Ask, Operation, Reply
 from callmatrix.api.pages import Page
+from callmatrix.api.people import Me, told_me
 from callmatrix.api.problems import not_found
 from callmatrix.core.errors import Refused
 from callmatrix.core.ids import UserId
-from callmatrix.store import sessions
+from callmatrix.store import access, sessions
 from callmatrix.store.sessions import OpenSession
+
+
+class Session(msgspec.Struct, frozen=True, kw_only=True):
+    """Who is signed in by the session cookie; null where nobody is, which is no error to ask."""
+
+    me: Me | None
+
+
+async def read_session(ask: Ask) -> Reply:
+    """Who is signed in, if anybody."""
+    if not auth.may_be_token(ask.session):
+        return Reply(value=Session(me=None))
+    async with ask.app.db.transaction() as tx:
+        found = await access.find_session(tx, ask.session, now=ask.now)
+        if found is None:
+            return Reply(value=Session(me=None))
+        who = auth.principal_of(found.user, csrf=found.csrf)
+        return Reply(value=Session(me=await told_me(tx, who)))
 
 
 async def list_sessions(ask: Ask) -> Reply:
@@ -38,6 +60,16 @@ def _user(ask: Ask) -> UserId:
 _TAG: Final = "sign-in"
 
 OPERATIONS: Final = (
+    Operation(
+        method="GET",
+        path="/api/session",
+        name="read_session",
+        tag=_TAG,
+        summary="Who is signed in by the session cookie, if anybody",
+        permission="public",
+        returns=Session,
+        run=read_session,
+    ),
     Operation(
         method="GET",
         path="/api/me/sessions",

@@ -17,7 +17,7 @@ import { SecretOnce } from "../../ui/SecretOnce";
 import { Nothing, Status, When } from "../../ui/Values";
 
 type Key = Shapes["ApiKey"];
-type Scope = Shapes["KeyBodyInput"]["scopes"][number];
+type Scope = Shapes["KeysKeyBodyInput"]["scopes"][number];
 
 const SCOPES: readonly { value: Scope; label: string }[] = [
   { value: "read", label: "Read: calls, configuration and money" },
