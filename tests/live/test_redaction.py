@@ -1,11 +1,26 @@
 """What of a request and its answer may be kept: whatever way a number or a secret is written."""
 
+from datetime import UTC, datetime
+
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callmatrix.core.auction import gives_away
+from callmatrix.core.auction import Lead, NoBid, gives_away, ping_of
+from callmatrix.core.campaign import (
+    AuctionTerms,
+    Bidder,
+    BidderFormat,
+    NativeFormat,
+    ReadField,
+    RetreaverFormat,
+    RingbaFormat,
+    TemplateFormat,
+    TrackDriveFormat,
+)
 from callmatrix.core.documents import encode
+from callmatrix.dialects.bidders import ping_request
 from callmatrix.dialects.http import HttpRequest
 from callmatrix.live.redaction import kept_reply, kept_request, kept_text, spellings, without_number
 
@@ -79,3 +94,53 @@ def test_a_number_across_the_end_of_what_is_kept_does_not_show_its_beginning() -
     body = b"x" * 7_995 + NUMBER.encode()
     assert kept_reply(body, number=NUMBER) == "x" * 7_995 + "+1415"
     assert len(kept_reply(b"y" * 100_000, number=NUMBER)) == 8_000
+
+
+EVERY_SPELLING = TemplateFormat(
+    ping={
+        "a": "{number}",
+        "b": "{number_no_plus}",
+        "c": "{number_10}",
+        "d": "{number_dashed}",
+        "e.f": "tel:{number_no_plus|last:7}",
+        "k": "{secret:key}",
+    },
+    read_ping={"amount": ReadField(path="bid")},
+)
+FORMATS = (
+    NativeFormat(),
+    RingbaFormat(),
+    RingbaFormat(encoding="xml"),
+    RingbaFormat(encoding="query"),
+    RetreaverFormat(),
+    TrackDriveFormat(),
+    *(msgspec.structs.replace(EVERY_SPELLING, encoding=one) for one in ("json", "xml", "form", "query")),
+)
+
+
+@pytest.mark.parametrize("bidder_format", FORMATS, ids=lambda one: type(one).__name__)
+@given(digits=st.text("0123456789", min_size=9, max_size=9), secret=st.text(min_size=4, max_size=40))
+def test_no_request_of_any_format_is_kept_with_the_number_or_a_secret(
+    bidder_format: BidderFormat, digits: str, secret: str
+) -> None:
+    number = f"+12{digits}"
+    bidder = Bidder(format=bidder_format, ping_url="https://b.example.com/ping/?x=1", share_number=True)
+    lead = Lead(id="call_1", channel="call", vertical="plumbing", number=number, zip="94105")
+    ping = ping_of(
+        lead,
+        ping_id="p",
+        at=datetime(2026, 3, 2, tzinfo=UTC),
+        deadline_ms=900,
+        bidder=bidder,
+        auction=AuctionTerms(share_number=True),
+    )
+    secrets = {"key": f"~{secret}~", "token": f"~{secret}~"}
+    made = ping_request(ping, bidder, secrets, at=ping.at)
+    if isinstance(made, NoBid):
+        return
+    told = made.url + made.body.decode()
+    kept = kept_request(made, number=number, secrets=tuple(secrets.values()))
+    assert not gives_away(kept, number)
+    assert not any(spelt in kept for spelt in spellings(f"~{secret}~"))
+    if not isinstance(bidder_format, RetreaverFormat | TrackDriveFormat):
+        assert gives_away(told, number)

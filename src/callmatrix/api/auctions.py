@@ -1,5 +1,6 @@
 """Auctions: searching them, and telling one with every ping, who won and at what price."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Final, Literal, get_args
 
@@ -12,11 +13,10 @@ from callmatrix.api.operation import Ask, Operation, Reply
 from callmatrix.api.pages import Cursor, IdText, Instant, Limit, Page, cursor_of, is_full, place_of
 from callmatrix.api.problems import invalid, not_found
 from callmatrix.core.auction import NoBidCode
-from callmatrix.core.call import events as call_events
+from callmatrix.core.call.events import BidsReturned
 from callmatrix.core.campaign import Channel
 from callmatrix.core.errors import Refused
 from callmatrix.core.ids import AccountId, BuyerId, CallId, LeadId, OfferId
-from callmatrix.core.lead import events as lead_events
 from callmatrix.core.money import Money
 from callmatrix.core.plan import CompiledPlan
 from callmatrix.live.app import App
@@ -251,19 +251,9 @@ async def _call_story(app: App, who: Principal, row: Row, plan: CompiledPlan) ->
         for one in call.attempts
         if one.won is not None
     }
-    moments = call_story.timeline(call, stored, plan)[0]
-    held = zip(stored, moments, strict=True)
-    return _Story(
-        tried=tried,
-        decision=next(
-            (
-                moment.decision
-                for one, moment in held
-                if isinstance(one.event, call_events.BidsReturned) and one.event.round == row["round"]
-            ),
-            None,
-        ),
-    )
+    told = zip(stored, call_story.timeline(call, stored, plan)[0], strict=True)
+    decisions = ((one.event, moment.decision) for one, moment in told)
+    return _Story(tried=tried, decision=_decision(decisions, row["round"]))
 
 
 async def _lead_story(app: App, who: Principal, row: Row, plan: CompiledPlan) -> _Story:
@@ -278,19 +268,17 @@ async def _lead_story(app: App, who: Principal, row: Row, plan: CompiledPlan) ->
         for one in lead.attempts
         if one.won is not None
     }
-    moments = lead_story.timeline(lead, stored, plan)[0]
-    held = zip(stored, moments, strict=True)
-    return _Story(
-        tried=tried,
-        decision=next(
-            (
-                moment.decision
-                for one, moment in held
-                if isinstance(one.event, lead_events.BidsReturned) and one.event.round == row["round"]
-            ),
-            None,
-        ),
-    )
+    told = zip(stored, lead_story.timeline(lead, stored, plan)[0], strict=True)
+    decisions = ((one.event, moment.decision) for one, moment in told)
+    return _Story(tried=tried, decision=_decision(decisions, row["round"]))
+
+
+def _decision(told: Iterable[tuple[object, ToldDecision | None]], round_number: int) -> ToldDecision | None:
+    """What was decided when the bids of this round were in."""
+    for event, decision in told:
+        if isinstance(event, BidsReturned) and event.round == round_number:
+            return decision
+    return None
 
 
 def _ping(row: Row, plan: CompiledPlan | None, story: _Story, who: Principal) -> ToldPing:
