@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -57,11 +57,15 @@ class Buyers:
         self.posts.append((int(number), said))
         self.asked.set()
         await self.go_on.wait()
+        await self.answer_post(int(number))
         answer = self.answers.get(int(number), {"accepted": True, "reference": f"lead-{number}"})
         if isinstance(answer, int):
             await _answer(send, answer, {})
         else:
             await _answer(send, 200, answer)
+
+    async def answer_post(self, number: int) -> None:
+        """What happens before a post is answered."""
 
     @property
     def posted_to(self) -> list[int]:
@@ -75,10 +79,12 @@ async def _answer(send: Send, status: int, body: dict[str, Any]) -> None:
     await send({"type": "http.response.body", "body": msgspec.json.encode(body)})
 
 
+SomeBuyers = TypeVar("SomeBuyers", bound=Buyers)
+
+
 @asynccontextmanager
-async def buyers() -> AsyncIterator[Buyers]:
+async def buyers(opened: SomeBuyers) -> AsyncIterator[SomeBuyers]:
     """Buyers who answer until the block ends."""
-    opened = Buyers()
     async with answering(opened) as url:
         opened.url = url
         yield opened

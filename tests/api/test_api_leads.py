@@ -23,7 +23,7 @@ MASKED = "+1415•••••42"
 async def sellers(app: App) -> AsyncIterator[Buyers]:
     """Two buyers who bid, and a campaign of their offers."""
     by = By(who="usr_seed", at=app.world.now())
-    async with buyers() as opened:
+    async with buyers(Buyers()) as opened:
         opened.bids = {1: "18.00", 2: "22.50"}
         offers = tuple(
             opened.offer(number, id=f"off_form_{number}", buyer_id=f"buy_{number}") for number in (1, 2)

@@ -1,32 +1,25 @@
 """The real server is killed at random points under traffic: nothing is lost, nothing is billed twice."""
 
 import asyncio
-import os
-import signal
-import socket
-import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
 import pytest
+from killed import Server, free_port, keep_up, process_of_ours, settings_at, swept
 
-from callmatrix import main
 from callmatrix.demo import seed, traffic
 from callmatrix.gateway.carrier import Carrier
 from callmatrix.gateway.records import CallRecord
-from callmatrix.live import jobs, replay, schedule, sweeps
-from callmatrix.live.app import App
-from callmatrix.settings import Settings, format_secret_key
+from callmatrix.live import sweeps
 from callmatrix.sim.callers import Visit, gateway_caller
 from callmatrix.sim.network import ACCOUNT
 from callmatrix.store import promises
 from callmatrix.store.db import Database
-from callmatrix.world import RealWorld, SeededWorld, dice
+from callmatrix.world import RealWorld, dice
 from served import KEY, SECRET, one
 
 CALLS = 210
@@ -34,54 +27,6 @@ AT_ONCE = 16
 KILLS = 4
 # One kill in so many webhooks, on average; a call has about six.
 WEBHOOKS_PER_KILL = 150
-MAX_ROUNDS = 40
-
-
-class Server:
-    """`callmatrix serve`, in a process of its own that can be killed and started again."""
-
-    def __init__(self, settings: Settings, log: Path) -> None:
-        self._environment = os.environ | {
-            "DATABASE_URL": settings.database_url or "",
-            "CALLMATRIX_DATA": str(settings.data),
-            "CALLMATRIX_PORT": str(settings.port),
-            "CALLMATRIX_PUBLIC_URL": settings.public_url,
-            "CALLMATRIX_SECRET_KEY": format_secret_key(KEY),
-            "CALLMATRIX_ALLOW_LOOPBACK": "1",
-        }
-        self._log = log
-        self.up = asyncio.Event()
-        self.process: asyncio.subprocess.Process | None = None
-
-    async def start(self) -> None:
-        with self._log.open("ab") as log:
-            self.process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "callmatrix.cli",
-                "serve",
-                env=self._environment,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=log,
-            )
-        assert self.process.stdout is not None
-        async for line in self.process.stdout:
-            if line.startswith(b"CallMatrix is on"):
-                self.up.set()
-                return
-        raise AssertionError(f"the server did not start: {self._log.read_text()}")
-
-    def kill(self) -> None:
-        """Without a word: what it was doing, it was doing."""
-        if self.process is not None and self.up.is_set():
-            self.up.clear()
-            self.process.send_signal(signal.SIGKILL)
-
-    async def end(self) -> None:
-        if self.process is not None and self.process.returncode is None:
-            self.process.kill()
-            await self.process.wait()
 
 
 class Killer:
@@ -110,14 +55,6 @@ class Killer:
         return config
 
 
-async def keep_up(server: Server) -> None:
-    """Start the server whenever it was killed."""
-    while True:
-        assert server.process is not None
-        await server.process.wait()
-        await server.start()
-
-
 async def drive(carrier: Carrier, visits: Iterator[Visit], server: Server) -> tuple[CallRecord, ...]:
     """As many calls at once as `AT_ONCE`; nobody calls anew while there is no server."""
     records = []
@@ -132,35 +69,6 @@ async def drive(carrier: Carrier, visits: Iterator[Visit], server: Server) -> tu
     return tuple(records)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-@asynccontextmanager
-async def process_of_ours(settings: Settings, *, at: datetime) -> AsyncIterator[App]:
-    """A process at another instant, without its loops."""
-    world = SeededWorld(seed=7, clock=lambda: at)
-    assert settings.database_url is not None
-    async with main.running(settings, dsn=settings.database_url, world=world, loops=False) as app:
-        yield app
-
-
-async def swept(settings: Settings, *, at: datetime) -> None:
-    """Everything that the sweeps of a server would do at an instant, until there is nothing more to do."""
-    async with process_of_ours(settings, at=at) as app:
-        for _ in range(MAX_ROUNDS):
-            told = await replay.replay(app)
-            await sweeps.sweep(app)
-            ran = await jobs.run_due(app, schedule.JOBS)
-            await app.background.drain()
-            if not told and not ran:
-                return
-    raise AssertionError("the sweeps never come to an end")
-
-
 async def per_call(db: Database, query: str) -> dict[str, Any]:
     async with db.session() as tx:
         return {row[0]: row[1] for row in await tx.fetch(query)}
@@ -172,16 +80,7 @@ async def test_no_call_is_lost_or_billed_twice(
 ) -> None:
     world = RealWorld()
     port, rest_port = free_port(), free_port()
-    settings = Settings(
-        database_url=database_url,
-        data=tmp_path,
-        host="127.0.0.1",
-        port=port,
-        public_url=f"http://127.0.0.1:{port}",
-        processes=1,
-        secret_key=KEY,
-        allow_loopback=True,
-    )
+    settings = settings_at(database_url, data=tmp_path, port=port)
     network = seed.demo_network(
         starts_at=world.now() - timedelta(days=1),
         public_url=settings.public_url,

@@ -9,12 +9,14 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 import make
-from callmatrix.core.auction import Bid, PingResult
+from callmatrix.core.auction import Bid, PingResult, ping_of
 from callmatrix.core.call.commands import Book, Look, Ping, Post, Reserve, Settle
 from callmatrix.core.campaign import Bidder, FormTerms, NativeFormat, Offer, offer_problems
 from callmatrix.core.caps import Owner, Settlement
+from callmatrix.core.documents import encode_text
 from callmatrix.core.ids import CallId, LeadId
 from callmatrix.core.lead import OVER, Consent, Contact, FormLead, Step, events, lead_of, step
+from callmatrix.core.lead.facts import CONTACT_FIELDS
 from callmatrix.core.ledger import balanced
 from callmatrix.core.money import ZERO, Money
 from callmatrix.core.plan import CompiledPlan
@@ -325,7 +327,7 @@ def test_the_winner_is_told_everything_and_the_bidders_what_the_campaign_shares(
         "zip": "60601",
         "source_url": "https://roofs.example/quote",
     }
-    assert (told.number, told.state, told.shared) == (PHONE, "IL", ("roof_age", "email"))
+    assert (told.number, told.state, told.shared) == (PHONE, "IL", ("roof_age",))
     assert (told.consent, told.consented_at) == ("Call me.", AT)
 
 
@@ -348,6 +350,42 @@ def test_an_offer_that_takes_forms_has_a_price_without_duration_and_somebody_to_
 
 
 # --- laws ------------------------------------------------------------------------------------------------
+
+MARKED = st.text(alphabet="abcdefgh", min_size=3, max_size=12).map("zq".__add__)
+
+
+@given(
+    contact=st.builds(
+        Contact,
+        phone=st.from_regex(r"\+1312555[0-9]{4}", fullmatch=True),
+        name=MARKED,
+        first_name=MARKED,
+        last_name=MARKED,
+        email=MARKED.map("{}@example.com".format),
+        address=MARKED,
+    ),
+    said=st.dictionaries(st.sampled_from(["email", "name", "phone", "notes", "roof_age"]), MARKED),
+    repeats_number=st.booleans(),
+)
+def test_no_ping_says_who_sent_the_form_whatever_the_campaign_shares(
+    contact: Contact, said: dict[str, str], repeats_number: bool
+) -> None:
+    said = {name: text.replace("zq", "free ") for name, text in said.items()}
+    if repeats_number:
+        said["notes"] = f"call {contact.phone[2:5]}-{contact.phone[5:8]}-{contact.phone[8:]}"
+    shared = (*CONTACT_FIELDS, "phone", "notes", "roof_age", "source_url", "ip_address")
+    plan = make.plan(form_offer(1), form=FormTerms(shared_fields=shared))
+    came = submitted(contact=contact, fields=said, source_url="https://zqform.example", ip="203.0.113.9")
+    sent = lead_of(take(plan, came).lead, plan, AT)
+    ping = ping_of(
+        sent, ping_id="png_1", at=AT, deadline_ms=100, bidder=BIDDER, auction=plan.campaign.auction
+    )
+    told = encode_text(ping)
+    assert "zq" not in told
+    assert "203.0.113.9" not in told
+    assert contact.phone[-4:] not in told.replace("-", "").partition('"fields"')[2]
+    assert ping.fields.keys() <= {"notes", "roof_age"}
+
 
 LAW_PLAN = make.plan(
     form_offer(1),

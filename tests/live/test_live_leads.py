@@ -25,7 +25,7 @@ from served import SteeredWorld, app_on, one, save_network
 
 @pytest.fixture
 async def sellers() -> AsyncIterator[Buyers]:
-    async with buyers() as opened:
+    async with buyers(Buyers()) as opened:
         yield opened
 
 

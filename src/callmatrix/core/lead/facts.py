@@ -63,7 +63,8 @@ def lead_of(lead: FormLead, plan: CompiledPlan, at: datetime) -> Lead:
         zip=facts.zip,
         area_code=facts.area_code,
         fields=facts.fields | {name: text for name, text in came_from.items() if text},
-        shared=plan.campaign.form.shared_fields,
+        # Never of the contact: who it is, is for the winner alone.
+        shared=tuple(name for name in plan.campaign.form.shared_fields if name in lead.fields),
         source=lead.publisher_id or "",
         consent="" if lead.consent is None else lead.consent.text,
         consented_at=None if lead.consent is None else lead.consent.at,
