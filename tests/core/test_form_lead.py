@@ -215,6 +215,27 @@ def test_a_test_chooses_and_touches_nothing() -> None:
     assert (done.lead.state, done.commands, codes(done)) == ("tested", (), ["test_chosen"])
 
 
+def test_a_fixed_price_of_a_bidder_that_is_paused_or_on_trial_gets_no_form() -> None:
+    price = FixedPrice(amount=make.usd("9"))
+    offers = (
+        form_offer(1, price=price, bidder=replace(BIDDER, mode="paused")),
+        form_offer(2, price=price, bidder=replace(BIDDER, mode="simulate")),
+    )
+    done = take(make.plan(*offers), submitted(), looked())
+    assert done.trace.decision is not None
+    assert [(shut.code, shut.mask) for shut in done.trace.decision.removed] == [("paused", "3")]
+    assert done.lead.end_reason == "nobody_eligible"
+
+
+def test_a_claim_that_is_asked_for_again_and_found_paused_goes_back() -> None:
+    plan = make.plan(form_offer(price=FixedPrice(amount=make.usd("9"))))
+    paused = events.CapFull(
+        at=AT, attempt_id="lead_1-1", code="paused", owner=Owner(kind="offer", id="off_1")
+    )
+    done = take(plan, submitted(), looked(), paused)
+    assert done.commands == (Settle(settlement=Settlement(attempt_id="lead_1-1")), Look())
+
+
 def test_a_lead_that_takes_too_long_is_not_sold_any_more() -> None:
     plan = make.plan(form_offer(1), form_offer(2), form=FormTerms(sell_within_s=30))
     late = answered(1, code="no_bid", at=AT + timedelta(seconds=30))

@@ -19,6 +19,7 @@ FORM_NOTES: Final[dict[str, str]] = {
     "already_submitted": "The form was here before; nothing changed.",
     "adjusted_too_often": "Nothing was booked: the lead was adjusted {most} times, the most there is.",
     "answer_too_late": "The answer ({answer}) came when nobody waited for it any more; nothing was booked.",
+    "already_adjusted": "This adjustment was booked before; nothing changed.",
     "attempts_used_up": "No further buyer gets it: {posted} posts, {refused} refused by limits.",
     "auction_interrupted": "Round {round} of pings was lost with its process; it is held again.",
     "campaign_archived": "Refused: the campaign is archived.",
@@ -29,6 +30,12 @@ FORM_NOTES: Final[dict[str, str]] = {
     "grant_not_asked": "The reservation came too late and was given back.",
     "nobody_eligible": "No offer could take the lead.",
     "out_of_time": "Not sold within {within_s} s.",
+    "nothing_asked": "Nothing was waited for; nothing changed.",
+    "more_than_left": (
+        "Nothing was booked: only {credit_left} can be credited and {clawback_left} clawed back."
+    ),
+    "auction": "Round {round}: {pings} bidders were pinged, {bids} bid, in {spent_ms} ms.",
+    "post_refused": "The buyer did not take the lead ({answer}); the next best is tried.",
     "phone_kind": "Refused: nobody can be called back on this phone ({kind}).",
     "publisher_paused": "Refused: the publisher {publisher} is paused.",
     "refusal_not_asked": "A refusal came too late; nothing changed.",

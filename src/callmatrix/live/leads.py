@@ -323,7 +323,7 @@ async def sweep(app: App) -> None:
         unperformed = await leads.unperformed_settlements(tx, before=now - timedelta(seconds=SETTLEMENT_S))
         lost = await leads.waiting(tx, before=now - timedelta(seconds=LOST_S))
     for account_id, settlement in unperformed:
-        await app.reservations.settle(account_id, settlement)
+        app.background.start(app.reservations.settle(account_id, settlement))
     for account_id, lead_id in lost:
         app.background.start(_resume(app, account_id, lead_id))
 

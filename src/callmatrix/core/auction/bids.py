@@ -144,7 +144,7 @@ def judge(offered: Offered, *, offer: Offer, price: Price, currency: str, at: da
         return NoBid(code="bad_amount", detail=f"{offered.amount}")
     if offered.currency and offered.currency.upper() != currency:
         return NoBid(code="bad_currency", detail=f"{offered.currency[:20]}, not {currency}")
-    if bidder.destination == "reply" and offered.destination is None:
+    if bidder.destination == "reply" and offered.destination is None and "call" in offer.channels:
         return NoBid(code="bad_destination", detail="The reply must name a number or SIP address")
     if bidder.destination != "offer" and not may_dial(offer, offered.destination):
         return NoBid(code="bad_destination", detail="A number abroad or of premium rate is not dialled")

@@ -245,8 +245,14 @@ def _cap_full(draft: Draft, event: events.CapFull) -> None:
     if attempt is None:
         draft.note("refusal_not_asked")
         return
-    draft.note(event.code, owner=f"{event.owner.kind}:{event.owner.id}", metric=event.metric)
-    draft.change(attempt, state="refused", code=event.code, answered_at=event.at, settled=True)
+    owner = f"{event.owner.kind} {event.owner.id}"
+    cap = f"{event.metric} per {event.window}" if event.metric else ""
+    draft.note(event.code, owner=owner, cap=cap, limit=event.limit, used=event.used)
+    refused = draft.change(attempt, state="refused", code=event.code, answered_at=event.at, settled=True)
+    if event.code in ("paused", "closed"):
+        # Said by the configuration, perhaps to somebody who asks again for a claim that is held already.
+        draft.change(refused, settlement=Settlement(attempt_id=attempt.id))
+        settlement.release(draft, attempt.id)
     _look(draft)
 
 

@@ -116,7 +116,7 @@ def _filtered(index: Index, given: Given, *, twice: Duplicates, bidding: Bidding
     full = index.every & ~_held(index, given)
     sieve = _Sieve(index.every)
     sieve.remove("wrong_channel", index.without(given.channel))
-    sieve.remove("paused", live.get("paused", 0))
+    sieve.remove("paused", live.get("paused", 0) | index.unposted(given.channel))
     sieve.remove("closed", live.get("closed", 0))
     sieve.remove("tried", index.mask(given.tried))
     if given.fallback_only:

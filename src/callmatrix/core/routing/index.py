@@ -101,6 +101,15 @@ class Index:
         self._of_channel: dict[Channel, int] = _masks(
             (channel, n) for n, offer in enumerate(self.offers) for channel in offer.channels
         )
+        self._unposted = mask_of(
+            [
+                n
+                for n, offer in enumerate(self.offers)
+                if offer.bidder is not None
+                and offer.bidder.mode != "live"
+                and not isinstance(self.prices[n], BidPrice)
+            ]
+        )
         self.of_duplicate_rule = self._duplicate_rules()
         self.terms = terms_by_publisher(campaign, publishers)
         self._of_hours = _masks(
@@ -126,6 +135,11 @@ class Index:
     def without(self, channel: Channel) -> int:
         """The offers that do not take leads of a channel."""
         return self.every & ~self._of_channel.get(channel, 0)
+
+    def unposted(self, channel: Channel) -> int:
+        """The offers with a price of their own whose bidders get no form, because they are paused or on
+        trial; a call needs no bidder at such a price."""
+        return 0 if channel == "call" else self._unposted
 
     def translated(self, mask: int, current: "Index") -> int:
         """A mask of another version of this plan, for this one: the offers that both have."""
