@@ -78,6 +78,7 @@ async def test_requests_are_listed_with_what_became_of_them(admin: Client, endpo
     bid = listed[1]
     assert (bid["amount"], bid["revenue"], bid["offer_id"], bid["min_s"]) == ("20.30", "29.00", "off_1", 60)
     assert (bid["caller"], bid["number"], bid["call_id"]) == (CALLER, SOLD_NUMBER, None)
+    assert all(one["lead_id"].startswith("call_") for one in listed)
     assert bid["request"]["fields"] == {"zip": "94105"}
     for query, expected in (
         ("state=open", [made["bidId"]]),

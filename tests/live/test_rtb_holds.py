@@ -6,18 +6,18 @@ from typing import Any
 
 import msgspec
 import pytest
-from rtb_network import SOLD_NUMBER, Seller, SoldLine, endpoint, save_selling_network, sold_number
 
 import make
 import saved
 from callmatrix.core.campaign import Endpoint, Publisher, PublisherInCampaign, RequestLimits, Screening
-from callmatrix.core.caps import CountCap, Limits
+from callmatrix.core.caps import CountCap, Limits, MoneyCap
 from callmatrix.core.errors import Refused
 from callmatrix.core.ids import NumberId
-from callmatrix.core.pricing import DuplicateRule, PublisherTerms, SharePayout
-from callmatrix.live import schedule, sweeps
+from callmatrix.core.pricing import DuplicateRule, PublisherTerms, SharePayout, Tariff
+from callmatrix.live import jobs, schedule, sweeps
 from callmatrix.store import blocks, catalog, lifecycle
 from callmatrix.store.db import Database
+from rtb_network import SOLD_NUMBER, Seller, SoldLine, endpoint, save_selling_network, sold_number
 from served import CALLER, TALKED, Start, SteeredWorld, came_to, one
 
 OTHER = "+14155550198"
@@ -224,6 +224,36 @@ async def test_pauses_blocks_and_caps_are_read_when_the_bid_is_asked_for(
     assert (await seller.ask()).amount == "20.3"
     await SoldLine(process).arrive()
     assert (await seller.ask("+14155550197")).reason == "Closed or capped (Code: 1007)"
+
+
+async def test_no_more_is_bid_than_the_publishers_cap_leaves_to_be_paid(db: Database, start: Start) -> None:
+    capped = PublisherInCampaign(
+        publisher_id=make.PUBLISHER,
+        limits=limited(caps=(MoneyCap(metric="payout", window="day", limit=make.usd("30")),)),
+    )
+    await save_selling_network(db, publishers=(capped,))
+    process = await start()
+    seller = Seller(process)
+    assert (await seller.ask()).amount == "20.3"
+    await SoldLine(process).arrive()
+    assert (await seller.ask(OTHER)).reason == "Closed or capped (Code: 1007)"
+    assert await one(db, "select detail from rtb_bid where state = 'refused'") == (
+        "20.30 is more than the 9.70 left to be paid"
+    )
+
+
+async def test_the_rent_of_an_endpoints_number_is_booked_by_day(
+    db: Database, start: Start, world: SteeredWorld
+) -> None:
+    tariff = Tariff(number_per_month=make.usd("31"))
+    await save_selling_network(db, connection=make.connection(tariff=tariff))
+    process = await start()
+    await schedule.tick(process.app, now=world.at)
+    await jobs.run_due(process.app, schedule.JOBS)
+    assert await one(db, "select array_agg(key order by key) from ledger_transaction") == [
+        "num_1/number_rent/2026-03-02",
+        "num_2/number_rent/2026-03-02",
+    ]
 
 
 async def test_a_caller_who_was_paid_for_is_not_bought_twice(

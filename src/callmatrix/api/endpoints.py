@@ -61,7 +61,8 @@ class BidsQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 class ToldBid(msgspec.Struct, frozen=True, kw_only=True):
     """One request: the bid that it got and what became of it, or why it got none. Publishers see their own
-    ones, without `revenue` (what we expect to earn), `offer_id` and `detail`."""
+    ones, without `revenue` (what we expect to earn), `offer_id`, `detail` and `lead_id` (what its auctions are
+    kept by)."""
 
     id: str
     endpoint_id: str
@@ -81,6 +82,7 @@ class ToldBid(msgspec.Struct, frozen=True, kw_only=True):
     hold: Literal["none", "soft", "hard"] | None
     expires_at: Instant | None
     number: str | None
+    lead_id: str | None
     call_id: str | None
     used_at: Instant | None
 
@@ -244,6 +246,7 @@ def _told(row: Row, who: Principal) -> ToldBid:
         hold=row["hold"],
         expires_at=row["expires_at"],
         number=row["number"],
+        lead_id=row["call_id"] if staff else None,
         call_id=row["call_id"] if row["used_at"] is not None else None,
         used_at=row["used_at"],
     )

@@ -90,9 +90,10 @@ class Desk:
         key = (seller.endpoint.id, request_hash(seller.endpoint.id, request))
         first = self._under_way.get(key)
         if first is not None:
-            # The bid of the first is there when this one asks for it.
             await asyncio.wait((first,))
-            return await answer(self._app, seller, request)
+            told = None if first.cancelled() or first.exception() is not None else first.result()
+            # A bid of the first is repeated by whoever asks for it now; no is no for all of them.
+            return told if isinstance(told, RtbRefused) else await answer(self._app, seller, request)
         answering = asyncio.ensure_future(answer(self._app, seller, request))
         self._under_way[key] = answering
         answering.add_done_callback(lambda done: self._over(key, done))
@@ -175,7 +176,13 @@ async def _priced(app: App, question: _Question) -> _Heard | RtbRefused | None:
     if shut is not None or plan is None:
         return shut or RtbRefused(code="campaign_not_live", detail="Its plan is not in force yet")
     world = Looked(shut=app.masks.shut(plan, at), rotation=rotation, history=history.calls)
-    return await _sell(app, question, plan, world)
+    found = await _sell(app, question, plan, world)
+    left = standing.payout_left
+    if isinstance(found, _Heard) and left is not None and found.priced.amount > left:
+        return RtbRefused(
+            code="capped", detail=f"{found.priced.amount} is more than the {left} left to be paid"
+        )
+    return found
 
 
 def _shut(app: App, question: _Question) -> RtbRefused | None:
@@ -313,7 +320,6 @@ async def _offered(app: App, question: _Question, heard: _Heard) -> Made | RtbRe
             expires_at=expires_at,
             sip_host=endpoint.sip_host,
             sold=_sold_bid(question, plan, heard, claim),
-            call_id=question.call_id,
         ),
     )
     assert not isinstance(told, Gone)
@@ -393,6 +399,7 @@ async def _keep(app: App, question: _Question, answer: Offered | Declined | None
     seller, endpoint = question.seller, question.endpoint
     asked = Answering(
         bid_id=question.bid_id,
+        call_id=question.call_id,
         endpoint_id=endpoint.id,
         campaign_id=endpoint.campaign_id,
         publisher_id=endpoint.publisher_id,

@@ -103,7 +103,8 @@ async def number_rent(app: App, job: Job) -> None:
     async with app.db.transaction() as tx:
         for number in app.catalog.numbers(job.account_id):
             wired = app.catalog.connection(number.connection_id)
-            if number.status not in ("assigned", "cooldown") or wired is None:
+            sells = app.catalog.seller_of(job.account_id, number.id) is not None
+            if (number.status not in ("assigned", "cooldown") and not sells) or wired is None:
                 continue
             amount = daily_rent(wired.connection.tariff, day)
             if amount:

@@ -55,7 +55,6 @@ class Offered(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: datetime
     sip_host: str
     sold: SoldBid
-    call_id: CallId
 
 
 class Declined(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,9 +65,11 @@ class Declined(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Answering(msgspec.Struct, frozen=True, kw_only=True):
-    """One request and what is to be answered; `answer` None where an open bid is to be repeated."""
+    """One request and what is to be answered; `answer` None where an open bid is to be repeated. `call_id` is
+    that of the call to come, and of the auctions that were held for it."""
 
     bid_id: BidId
+    call_id: CallId
     endpoint_id: EndpointId
     campaign_id: CampaignId
     publisher_id: PublisherId
@@ -123,11 +124,13 @@ class Gone(msgspec.Struct, frozen=True, kw_only=True):
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """What is known before a request is priced: whether the same one has an open bid, whether the requests of
-    a window are used up, and whether a cap of its publisher is."""
+    a window are used up, whether a cap of its publisher is, and what the publisher's caps leave to be paid
+    (None: any amount)."""
 
     open: bool
     limited: bool
     capped: bool
+    payout_left: Money | None
 
 
 class Room(msgspec.Struct, frozen=True, kw_only=True):
@@ -160,7 +163,9 @@ async def standing(
         " exists (select from cap_owner o where o.account_id = $1 and o.owner = any($11)"
         " and o.live >= o.concurrency) or exists (select from cap_window w where w.account_id = $1"
         " and w.owner = any($11) and w.ends_at > $4 and w.starts_at <= $4 and w.used >= w.limit_amount)"
-        " as capped",
+        " as capped, (select min(w.limit_amount - w.used) from cap_window w where w.account_id = $1"
+        " and w.owner = any($11) and w.ends_at > $4 and w.starts_at <= $4 and w.metric = 'payout')"
+        " as payout_left",
         account_id,
         endpoint_id,
         request_hash,
@@ -174,7 +179,13 @@ async def standing(
         [owner_key(owner) for owner in publishers],
     )
     assert row is not None
-    return Standing(open=row["open"], limited=row["limited"], capped=row["capped"])
+    left = row["payout_left"]
+    return Standing(
+        open=row["open"],
+        limited=row["limited"],
+        capped=row["capped"],
+        payout_left=None if left is None else Money(left),
+    )
 
 
 async def answer(tx: Transaction, account_id: AccountId, asked: Answering) -> Made | RtbCode | Gone:
@@ -382,6 +393,7 @@ def _row(asked: Answering, answer: Offered | Declined) -> dict[str, Any]:
         "publisher_id": asked.publisher_id,
         "caller": asked.request.caller,
         "request": asked.request,
+        "call_id": asked.call_id,
     }
     if isinstance(answer, Declined):
         return row | {"state": "refused", "code": answer.code, "detail": answer.detail}
@@ -399,5 +411,4 @@ def _row(asked: Answering, answer: Offered | Declined) -> dict[str, Any]:
         "expires_at": answer.expires_at,
         "sip_host": answer.sip_host,
         "sold": answer.sold,
-        "call_id": answer.call_id,
     }

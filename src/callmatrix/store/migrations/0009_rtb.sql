@@ -68,15 +68,15 @@ create table rtb_bid (
     number         text,
     sip_host       text,
     sold           jsonb,
-    -- the call that is to come; it has come once `used_at` is there
-    call_id        text,
+    -- the call that is to come, by which its auctions are known; it has come once `used_at` is there
+    call_id        text not null,
     used_at        timestamptz,
     used_by        text,
     used_ref       text,
     primary key (account_id, id),
     check ((state = 'refused') = (code <> '')),
     check (state = 'refused' or (amount_micros, min_s, revenue_micros, offer_id, plan_version, hold, hold_s,
-        expires_at, number_id, number, sip_host, sold, call_id) is not null),
+        expires_at, number_id, number, sip_host, sold) is not null),
     check ((state = 'used') = (used_at is not null)),
     check ((used_at is null) = (used_ref is null) and (used_at is null) = (used_by is null))
 ) with (fillfactor = 70);
@@ -84,7 +84,7 @@ create table rtb_bid (
 create unique index rtb_bid_once on rtb_bid (account_id, endpoint_id, request_hash) where state = 'open';
 -- A call without a known caller is known by its number alone.
 create unique index rtb_bid_unnamed on rtb_bid (account_id, number_id) where state = 'open' and caller is null;
-create unique index rtb_bid_call on rtb_bid (account_id, call_id) where call_id is not null;
+create unique index rtb_bid_call on rtb_bid (account_id, call_id);
 create unique index rtb_bid_used_ref on rtb_bid (account_id, used_by, used_ref) where used_ref is not null;
 create index rtb_bid_due on rtb_bid (expires_at) where state = 'open';
 create index rtb_bid_open on rtb_bid (account_id, endpoint_id, expires_at) where state = 'open';
@@ -189,10 +189,6 @@ begin
             end if;
         end if;
     end if;
-    if v_bid.state = 'refused' then
-        v_bid.call_id := null;
-        v_bid.expires_at := null;
-    end if;
     insert into rtb_bid select v_bid.*;
     perform rtb_count(p_account, v_endpoint, v_at, case v_bid.state when 'open' then 'bid' else v_bid.code end);
     if v_bid.state = 'refused' then
@@ -212,6 +208,8 @@ declare
     v_id text;
     v_code text;
 begin
+    -- Two at once about the same call: the later one finds what the other used.
+    perform pg_advisory_xact_lock(hashtextextended(p_account || ' ' || p_connection || ' ' || p_ref, 0));
     select * into v_bid from rtb_bid
     where account_id = p_account and used_by = p_connection and used_ref = p_ref;
     if found then
