@@ -27,6 +27,7 @@ from callmatrix.core import geo
 from callmatrix.core.campaign import Account
 from callmatrix.core.ids import PREFIXES, AccountId, UserId
 from callmatrix.live import jobs, replay, schedule, sweeps
+from callmatrix.live.admission import Admission
 from callmatrix.live.app import App, Background, RecentCalls
 from callmatrix.live.catalog import open_catalog
 from callmatrix.live.evidence import Evidence
@@ -127,6 +128,7 @@ async def assembled(
                 feed=feed,
                 recent=RecentCalls(),
                 background=Background(),
+                admission=Admission(world),
             )
             await app.masks.refresh()
             try:
@@ -154,7 +156,8 @@ def _loops(app: App) -> tuple[Coroutine[Any, Any, None], ...]:
 
 
 def asgi(app: App, *, static: Path = STATIC) -> Lane:
-    """The process's ASGI callable: the carriers' lane in front of the console in `static` and the API."""
+    """The process's ASGI callable: the lanes of carriers and of sellers in front of the console in `static`
+    and the API."""
     counters = Counters()
     return Lane(app, RtbLane(app, Console(build(app, counters), folder=static)), counters=counters)
 

@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
+import msgspec
 import pytest
 from aiohttp import web
 
@@ -25,9 +26,10 @@ from callmatrix.gateway import bidders as stub
 from callmatrix.gateway.bidders import Accepts, Bidders, Bids, Declines, Errors, Malformed, Refuses, Silent
 from callmatrix.live import jobs, schedule
 from callmatrix.live.calls import LEASE_S
+from callmatrix.live.pinger import open_pinger
 from callmatrix.store import catalog
 from callmatrix.store.db import Database
-from served import BUSY, CALLER, TALKED, Line, Start, SteeredWorld, one, save_network
+from served import BUSY, CALLER, TALKED, Line, Start, SteeredWorld, lane_of, one, save_network
 
 SEED = 3
 RETURNED = "select document::jsonb -> 'results' from call_event where kind = 'bids_returned'"
@@ -224,6 +226,28 @@ async def test_a_repeat_of_an_arrival_starts_no_second_auction(
         assert len(bidders.pings()) == 1
 
 
+async def test_with_too_many_auctions_in_flight_a_call_is_routed_by_static_prices_at_once(
+    db: Database, start: Start, world: SteeredWorld
+) -> None:
+    async with (
+        bidding(world, stub.Bidder(name="silent", behaviour=Silent())) as (bidders, url),
+        AsyncExitStack() as until_the_end,
+    ):
+        await save_network(db, bid_offer(1, url, "silent"), make.offer(2))
+        pinger = open_pinger(allow_loopback=True, world=world, max_auctions=1)
+        until_the_end.push_async_callback(pinger.close)
+        app = msgspec.structs.replace((await start()).app, pinger=pinger)
+        process = await until_the_end.enter_async_context(lane_of(app))
+        asked = asyncio.create_task(Line(process, sid="CA-first").arrive())
+        await bidders.until(lambda got: len(got.pings()) == 1)
+        answer = await Line(process, sid="CA-second", caller="+14155550188").arrive()
+        still_asked = pinger.in_flight
+        await asked
+    assert "+14155550002" in answer.text
+    assert (still_asked, len(bidders.pings())) == (1, 1)
+    assert '"overloaded"' in str(await one(db, f"{RETURNED} order by id limit 1"))
+
+
 async def test_bidders_are_not_asked_again_for_a_process_that_died_while_they_thought(
     db: Database, start: Start, world: SteeredWorld
 ) -> None:
@@ -263,10 +287,11 @@ async def test_the_number_is_told_only_where_offer_and_campaign_both_allow_it(
         await save_network(
             db,
             bid_offer(1, url, "ringba", format=RingbaFormat(), share_number=True, post_url=None),
-            bid_offer(2, url, "native"),
-            auction=AuctionTerms(share_number=True),
+            bid_offer(2, url, "native", share_floor=True, price=BidPrice(floor=make.usd("3"), after_s=60)),
+            auction=AuctionTerms(share_number=True, reserve=make.usd("7")),
         )
         await Line(await start()).arrive()
+        assert [one.said.get("floor") for one in bidders.pings("native")] == ["7.00"]
         told = {one.bidder: CALLER.removeprefix("+1") in one.body for one in bidders.pings()}
     assert told == {"ringba": True, "native": False}
 

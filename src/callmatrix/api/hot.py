@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Final
@@ -13,6 +14,7 @@ from callmatrix.api.raw import Scope as Scope
 from callmatrix.api.raw import Send as Send
 from callmatrix.api.raw import answer, problem_reply, read_body
 from callmatrix.core.errors import Refused
+from callmatrix.core.ids import ConnectionId
 from callmatrix.dialects.carriers.forms import Form, parse_body
 from callmatrix.dialects.carriers.render import failsafe
 from callmatrix.dialects.carriers.signatures import verify
@@ -21,11 +23,14 @@ from callmatrix.live import spool, voice
 from callmatrix.live.app import App
 from callmatrix.live.catalog import Wired
 from callmatrix.store.db import DatabaseGone
+from callmatrix.world import monotonic_s
 
 MAX_BODY_BYTES: Final = 65_536
-# Arrivals being decided at once in one process; beyond that a new caller gets the fail-safe reply at once
-# instead of a late one. Events of calls in the air are never shed.
+# Arrivals being decided at once in one process, whatever `live/admission` says; beyond that a new caller gets
+# the fail-safe reply at once instead of a late one. Events of calls in the air are never shed.
 MAX_ARRIVALS_AT_ONCE: Final = 200
+TURNED_AWAY_LOG_S: Final = 10.0
+MAX_TURNED_AWAY: Final = 10_000
 # Inside every carrier's patience (some give 5 s).
 DEADLINE_S: Final = 4.5
 BODY_TIMEOUT_S: Final = 4.5
@@ -63,6 +68,9 @@ class Lane:
         self._max_arrivals = max_arrivals
         self._deadline_s = deadline_s
         self._given_up: set[asyncio.Task[bytes]] = set()
+        self._turned_away: OrderedDict[tuple[ConnectionId, str], None] = OrderedDict()
+        self._database_gone = False
+        self._logged_s = -TURNED_AWAY_LOG_S
         self.counters = Counters() if counters is None else counters
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -107,13 +115,19 @@ class Lane:
         self, wired: Wired, target: Callback | Page, path: str, form: Form, now: datetime
     ) -> tuple[int, bytes, bytes]:
         arrives = isinstance(target, Page) and target.kind in ("arrival", "fallback")
-        if arrives and self.counters.arrivals_now >= self._max_arrivals:
-            self.counters.shed += 1
-            return 200, XML, failsafe(wired.connection)
+        ref = (wired.connection.id, form.params.get("CallSid", ""))
+        if isinstance(target, Page) and ref in self._turned_away:
+            return 200, XML, failsafe(wired.connection) if arrives else b""
+        if arrives and not self._admits(*ref):
+            return await self._turn_away(wired, path, form, now)
         self.counters.arrivals_now += arrives
         try:
-            return 200, XML, await self._told(wired, target, form, now)
+            with self._app.admission.in_hand():
+                reply = await self._told(wired, target, form, now)
+            self._database_gone = False
+            return 200, XML, reply
         except DatabaseGone as error:
+            self._database_gone = True
             _log.warning("the database is gone at %s: %s", path, error)
         except TimeoutError:
             _log.error("no reply to %s in %s s", path, self._deadline_s)
@@ -129,10 +143,46 @@ class Lane:
         self.counters.failed_safe += 1
         return 200, XML, _safe_reply(wired, target)
 
+    def _admits(self, connection_id: ConnectionId, carrier_ref: str) -> bool:
+        """Whether a caller is taken on; one whose call this process has already is in the air."""
+        if self.counters.arrivals_now < self._max_arrivals and self._app.admission.admits():
+            return True
+        return self._app.recent.find(connection_id, carrier_ref) is not None
+
+    async def _turn_away(
+        self, wired: Wired, path: str, form: Form, now: datetime
+    ) -> tuple[int, bytes, bytes]:
+        """The fail-safe reply at once, and to whatever else comes of that call. Where it is the database that
+        does not answer, the call is kept, to be accounted for; of an overload nothing is that would add to
+        it, but the count."""
+        self.counters.shed += 1
+        self._log_overload()
+        if self._database_gone:
+            await self._keep(wired, path, form, now)
+            return 200, XML, failsafe(wired.connection)
+        if "CallSid" in form.params:
+            self._turned_away[wired.connection.id, form.params["CallSid"]] = None
+            if len(self._turned_away) > MAX_TURNED_AWAY:
+                self._turned_away.popitem(last=False)
+        return 200, XML, failsafe(wired.connection)
+
+    def _log_overload(self) -> None:
+        if monotonic_s() - self._logged_s >= TURNED_AWAY_LOG_S:
+            self._logged_s = monotonic_s()
+            strain = self._app.admission.strain
+            _log.warning(
+                "overload: callers are turned away, %s since the start; %s webhooks in hand, %.0f done in a"
+                " second, the loop %.0f ms late",
+                self.counters.shed,
+                strain.in_hand,
+                strain.finished_per_s,
+                strain.lag_s * 1e3,
+            )
+
     async def _told(self, wired: Wired, target: Callback | Page, form: Form, now: datetime) -> bytes:
         """The reply; `TimeoutError` at the deadline. What is given up then is not waited for: to give up a
         statement of a database that hangs takes its time, too."""
-        telling = asyncio.create_task(voice.told(self._app, wired, target, form.params, at=now))
+        telling = asyncio.create_task(self._tell(wired, target, form, now, due_s=monotonic_s()))
         try:
             done, _ = await asyncio.wait((telling,), timeout=self._deadline_s)
             if not done:
@@ -143,6 +193,12 @@ class Lane:
                 self._given_up.add(telling)
                 telling.add_done_callback(self._over)
                 telling.cancel()
+
+    async def _tell(
+        self, wired: Wired, target: Callback | Page, form: Form, now: datetime, *, due_s: float
+    ) -> bytes:
+        self._app.admission.began(due_s=due_s)
+        return await voice.told(self._app, wired, target, form.params, at=now)
 
     def _over(self, telling: "asyncio.Task[bytes]") -> None:
         self._given_up.discard(telling)

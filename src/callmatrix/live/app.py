@@ -9,6 +9,7 @@ import msgspec
 
 from callmatrix.core.call.value import Call
 from callmatrix.core.ids import AccountId, CallId, ConnectionId
+from callmatrix.live.admission import Admission
 from callmatrix.live.catalog import Catalog
 from callmatrix.live.evidence import Evidence
 from callmatrix.live.feed import Feed
@@ -125,3 +126,4 @@ class App(msgspec.Struct, frozen=True, kw_only=True):
     feed: Feed
     recent: RecentCalls
     background: Background
+    admission: Admission

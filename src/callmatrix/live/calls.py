@@ -311,12 +311,14 @@ async def _ask(app: App, turn: Turn, question: Awaited) -> events.Event:
         case Look():
             return await _look(app, turn)
         case Fetch(ask=ask):
-            answer = await ask_service(app.outbound, ask)
+            with app.admission.elsewhere():
+                answer = await ask_service(app.outbound, ask)
             return events.Fetched(
                 at=app.world.now(), draw=app.world.draw(), values=answer.values, code=answer.code
             )
         case Ping():
-            results, spent_ms = await auctions.ask_for_call(app, turn.call, turn.plan, question)
+            with app.admission.elsewhere():
+                results, spent_ms = await auctions.ask_for_call(app, turn.call, turn.plan, question)
             looked = await _look(app, turn)
             return events.BidsReturned(
                 at=looked.at,
@@ -327,7 +329,8 @@ async def _ask(app: App, turn: Turn, question: Awaited) -> events.Event:
                 spent_ms=spent_ms,
             )
         case Post():
-            return await auctions.post_for_call(app, turn.call, turn.plan, question)
+            with app.admission.elsewhere():
+                return await auctions.post_for_call(app, turn.call, turn.plan, question)
         case Reserve(claim=claim):
             return await reserve(app, turn.account_id, turn.plan, claim)
         case _:

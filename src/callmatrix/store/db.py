@@ -48,9 +48,11 @@ class DatabaseUnfit(Exception):
 
 
 class Database(msgspec.Struct, frozen=True, kw_only=True):
-    """A pool of connections to one PostgreSQL database."""
+    """A pool of connections to one PostgreSQL database, and as many places in a fair line for them: whoever
+    comes to the driver's own pool as a connection is given back takes it from those who wait."""
 
     pool: "asyncpg.Pool[asyncpg.Record]"
+    places: asyncio.Semaphore
     connect_apart: Callable[[], Awaitable["asyncpg.Connection[asyncpg.Record]"]]
     acquire_timeout_s: float = ACQUIRE_TIMEOUT_S
 
@@ -71,7 +73,13 @@ class Database(msgspec.Struct, frozen=True, kw_only=True):
         Raises like `transaction`.
         """
         try:
-            connection = await self.pool.acquire(timeout=self.acquire_timeout_s)
+            async with asyncio.timeout(self.acquire_timeout_s):
+                await self.places.acquire()
+                try:
+                    connection = await self.pool.acquire()
+                except BaseException:
+                    self.places.release()
+                    raise
         except (*_GONE, asyncpg.InterfaceError, OSError) as error:
             raise DatabaseGone(f"no connection: {_said(error)}") from error
         try:
@@ -84,7 +92,10 @@ class Database(msgspec.Struct, frozen=True, kw_only=True):
                 raise DatabaseGone(f"connection lost: {_said(error)}") from error
             raise
         finally:
-            await self.pool.release(connection)
+            try:
+                await self.pool.release(connection)
+            finally:
+                self.places.release()
 
     @asynccontextmanager
     async def listening(self, channel: str, heard: Callable[[], None]) -> AsyncIterator[asyncio.Event]:
@@ -179,7 +190,7 @@ async def connect(
         asyncpg.ClientConfigurationError,
     ) as error:
         raise DatabaseUnfit(f"DATABASE_URL does not work ({_said(error)}): correct it") from error
-    db = Database(pool=pool, connect_apart=connect_apart)
+    db = Database(pool=pool, places=asyncio.Semaphore(max_connections), connect_apart=connect_apart)
     async with db.transaction() as tx:
         number = int(await tx.fetchval("select current_setting('server_version_num')"))
     if number < MIN_SERVER_VERSION:
