@@ -26,7 +26,9 @@ from callmatrix.core.call.facts import facts_of
 from callmatrix.core.call.value import Attempt, Call
 from callmatrix.core.campaign import Bidder, Offer
 from callmatrix.core.ids import AccountId, AttemptId, CallId, OfferId
+from callmatrix.core.money import Money
 from callmatrix.core.plan import CompiledPlan
+from callmatrix.core.pricing import BidPrice
 from callmatrix.core.routing import Looked
 from callmatrix.core.rules import Facts
 from callmatrix.dialects import bidders
@@ -146,6 +148,7 @@ def _prepare(
         bidder=bidder,
         auction=plan.campaign.auction,
         performance=app.performances.of(account_id, offer.buyer_id),
+        floor=_least(plan, offer) if bidder.share_floor else None,
     )
     made = bidders.ping_request(ping, bidder, secrets, at=at)
     asked = _Asked(offer=offer, bidder=bidder, ping_id=ping_id, secrets=secrets)
@@ -154,6 +157,12 @@ def _prepare(
     else:
         asked.request = made
     return asked
+
+
+def _least(plan: CompiledPlan, offer: Offer) -> Money:
+    """The least bid of this offer that ranks."""
+    price, reserve = plan.price_of(offer.id), plan.campaign.auction.reserve
+    return max(price.floor, reserve) if isinstance(price, BidPrice) else reserve
 
 
 def bidder_name(account_id: AccountId, offer_id: OfferId) -> str:

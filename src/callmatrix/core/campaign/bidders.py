@@ -145,8 +145,8 @@ class Bidder(Document, frozen=True, kw_only=True):
 
     `adjustment` and `ruled` (the first that holds wins) change the rank of a bid, never what is owed.
     `destination`: `reply` needs one in the reply, `offer` ignores it, `either` takes the reply's if any.
-    `mode`: `simulate` pings and records, and never ranks; `paused` does not ping. `share_number` is the
-    offer's consent to carry the caller's number in pings (rule 26); the campaign's is needed too.
+    `mode`: `simulate` pings and records, and never ranks; `paused` does not ping. `share_floor` tells it the
+    least bid that counts. `share_number` is the offer's consent to carry the caller's number in pings (rule 26); the campaign's is needed too.
     """
 
     format: BidderFormat
@@ -161,6 +161,7 @@ class Bidder(Document, frozen=True, kw_only=True):
     post_timing: PostTiming = "bridge"
     mode: Literal["live", "simulate", "paused"] = "live"
     share_number: bool = False
+    share_floor: bool = False
 
 
 def needs_number(bidder: Bidder) -> bool:
