@@ -146,7 +146,8 @@ class Bidder(Document, frozen=True, kw_only=True):
     `adjustment` and `ruled` (the first that holds wins) change the rank of a bid, never what is owed.
     `destination`: `reply` needs one in the reply, `offer` ignores it, `either` takes the reply's if any.
     `mode`: `simulate` pings and records, and never ranks; `paused` does not ping. `share_floor` tells it the
-    least bid that counts. `share_number` is the offer's consent to carry the caller's number in pings (rule 26); the campaign's is needed too.
+    least bid that counts. `share_number` is the offer's consent to carry the caller's number in pings
+    (rule 26); the campaign's is needed too.
     """
 
     format: BidderFormat
