@@ -168,8 +168,8 @@ def _world(given: dict[str, Any], plan: CompiledPlan) -> Looked:
 
 
 def _bids(now: datetime, call: Call, plan: CompiledPlan, given: dict[str, Any]) -> events.BidsReturned:
-    """`spent_ms`, the offers' bids as amounts or as `Bid`s (`lives_s`: until they expire), their no-bid codes,
-    and a `world`."""
+    """`spent_ms`, a `world`, and each offer's answer: a bid as its amount or as a `Bid` (`lives_s`: until it
+    expires), or a no-bid code."""
     answers = {name: value for name, value in given.items() if name not in ("spent_ms", "world")}
     return events.BidsReturned(
         at=now,
@@ -254,7 +254,8 @@ def _order(command: orders.Command) -> str:
         case orders.HangUp():
             return "hang up"
         case orders.Ping():
-            return f"ping {', '.join(command.offer_ids)} within {command.deadline_ms} ms, round {command.round}"
+            asked = ", ".join(command.offer_ids)
+            return f"ping {asked} within {command.deadline_ms} ms, round {command.round}"
         case orders.Post(attempt_id=attempt_id, deadline_ms=deadline_ms):
             return f"post {attempt_id} within {deadline_ms} ms"
         case orders.Simulate(offer_ids=offer_ids):
