@@ -86,6 +86,9 @@ create unique index rtb_bid_once on rtb_bid (account_id, endpoint_id, request_ha
 create unique index rtb_bid_unnamed on rtb_bid (account_id, number_id) where state = 'open' and caller is null;
 create unique index rtb_bid_call on rtb_bid (account_id, call_id);
 create unique index rtb_bid_used_ref on rtb_bid (account_id, used_by, used_ref) where used_ref is not null;
+create index rtb_bid_unnamed_late on rtb_bid (account_id, number_id, asked_at desc)
+    where caller is null and state in ('open', 'expired');
+create index rtb_bid_old on rtb_bid (state, asked_at) where state in ('refused', 'expired');
 create index rtb_bid_due on rtb_bid (expires_at) where state = 'open';
 create index rtb_bid_open on rtb_bid (account_id, endpoint_id, expires_at) where state = 'open';
 create index rtb_bid_of_offer on rtb_bid (account_id, offer_id) where state = 'open';
@@ -174,12 +177,13 @@ begin
         else
             -- The number that waits for the fewest calls of this caller; without a caller, one that waits for none.
             select n.id, n.number into v_number
-            from jsonb_to_recordset(p_ask->'numbers') as n(id text, number text, place integer),
-                lateral (select count(*) as waiting from rtb_bid b where b.account_id = p_account
-                    and b.state = 'open' and b.expires_at > v_at and b.number_id = n.id
-                    and b.caller is not distinct from v_bid.caller) w
-            where v_bid.caller is not null or w.waiting = 0
-            order by w.waiting, n.place limit 1;
+            from jsonb_to_recordset(p_ask->'numbers') as n(id text, number text, place integer)
+                left join (select b.number_id, count(*) as waiting from rtb_bid b
+                    where b.account_id = p_account and b.caller = v_bid.caller and b.state = 'open'
+                        and b.expires_at > v_at group by b.number_id) w on w.number_id = n.id
+            where v_bid.caller is not null or not exists (select from rtb_bid b
+                where b.account_id = p_account and b.number_id = n.id and b.caller is null and b.state = 'open')
+            order by coalesce(w.waiting, 0), n.place limit 1;
             if v_number.id is null then
                 v_bid.state := 'refused';
                 v_bid.code := 'no_number';
@@ -217,11 +221,17 @@ begin
     end if;
     -- Another call of the same caller may take the one that was found: then the next one is looked for.
     for _ in 1..10 loop
-        select b.id into v_id from rtb_bid b
-        where b.account_id = p_account and b.endpoint_id = p_endpoint and b.number_id = p_number_id
-            and b.state in ('open', 'expired') and b.expires_at > p_at and b.asked_at <= p_at + p_skew
-            and (b.caller = p_caller or b.caller is null)
-        order by b.caller nulls last, b.asked_at desc, b.id desc limit 1;
+        select f.id into v_id from (
+            select b.id, b.asked_at, 1 as place from rtb_bid b
+            where b.account_id = p_account and b.caller = p_caller and b.state in ('open', 'expired')
+                and b.endpoint_id = p_endpoint and b.number_id = p_number_id and b.expires_at > p_at
+                and b.asked_at <= p_at + p_skew
+            union all
+            select b.id, b.asked_at, 2 from rtb_bid b
+            where b.account_id = p_account and b.caller is null and b.state in ('open', 'expired')
+                and b.endpoint_id = p_endpoint and b.number_id = p_number_id and b.expires_at > p_at
+                and b.asked_at <= p_at + p_skew
+        ) f order by f.place, f.asked_at desc, f.id desc limit 1;
         exit when not found;
         update rtb_bid set state = 'used', used_at = p_at, used_by = p_connection, used_ref = p_ref
         where account_id = p_account and id = v_id and state in ('open', 'expired')
