@@ -55,12 +55,18 @@ def _explainer(index: Index, trace: Trace, given: Given) -> Callable[[OfferId], 
         if asked and not lower >> position & 1:
             code = "asked" if asked >> position & 1 else "awaits_bids"
             return Explained(offer_id=offer_id, taken=False, code=code, price=price)
-        code = "lower_tier" if lower >> position & 1 and not trace.same_buyer else "outbid"
+        chosen = trace.same_buyer or _is_held(trace, given)
+        code = "lower_tier" if lower >> position & 1 and not chosen else "outbid"
         return Explained(
             offer_id=offer_id, taken=False, code=code, values=_compared(index, trace, position), price=price
         )
 
     return explained
+
+
+def _is_held(trace: Trace, given: Given) -> bool:
+    """Whether the call went to the offer for which capacity was held, whatever the others offered."""
+    return bool(trace.ranked) and given.held == trace.ranked[0].offer_id
 
 
 def _placed(trace: Trace, *, rank: int, one: Ranked) -> Explained:
