@@ -172,8 +172,10 @@ def _publisher_of(given: LeadBody, who: Principal) -> PublisherId | None:
     """Whose lead it is: a publisher's own program sends theirs only."""
     if who.role != "publisher":
         return None if given.publisher_id is None else PublisherId(given.publisher_id)
-    if given.publisher_id not in (None, who.publisher_id) or who.publisher_id is None:
-        raise Refused("not_allowed", "Publishers send their own leads only")
+    if who.publisher_id is None:
+        raise Refused("not_allowed", "This user has the role publisher, but of nobody's leads")
+    if given.publisher_id not in (None, who.publisher_id):
+        raise invalid("publisher_id", "Publishers send their own leads only", "Leave it out")
     return who.publisher_id
 
 
