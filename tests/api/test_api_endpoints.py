@@ -164,3 +164,26 @@ async def test_what_an_endpoint_names_is_not_archived_while_it_does(
     gone = await admin.http.post(f"/rtb/{endpoint.id}.json", params={"key": endpoint.key})
     assert gone.status_code == 404
     assert (await admin.ask("POST", f"/api/numbers/{SOLD_NUMBER_ID}/archive", {})).status_code == 200
+
+
+async def test_what_somebody_should_know_of_an_endpoint_is_listed(admin: Client, endpoint: Endpoint) -> None:
+    place = f"/api/endpoints/{endpoint.id}"
+    assert (await admin.get(f"{place}/warnings"))["items"] == []
+    media = "application/merge-patch+json"
+    await admin.ask("PATCH", place, {"min_s": 10}, If_Match='"1"', Content_Type=media)
+    told = (await admin.get(f"{place}/warnings"))["items"]
+    assert [one["problem"] for one in told] == [
+        f"A bid is owed after 10 s, and {offer} owes nothing before 60 s" for offer in ("off_1", "off_2")
+    ]
+
+
+async def test_offers_may_need_what_sellers_must_send(admin: Client, endpoint: Endpoint) -> None:
+    """No flow captures the ZIP, and yet every call of the endpoint has one."""
+    media = "application/merge-patch+json"
+    for fields, status in ((["zip"], 200), (["zip", "age"], 422)):
+        patch = {"required_fields": fields}
+        revision = (await admin.get("/api/offers/off_1"))["revision"]
+        answer = await admin.ask(
+            "PATCH", "/api/offers/off_1", patch, If_Match=f'"{revision}"', Content_Type=media
+        )
+        assert answer.status_code == status, answer.text

@@ -44,6 +44,7 @@ from callmatrix.core.rtb import (
     Priced,
     RtbRefused,
     SoldBid,
+    endpoint_warnings,
     facts_of_request,
     geo_of_request,
     has_room,
@@ -237,6 +238,27 @@ def test_a_soft_hold_lets_no_more_bids_stand_than_bring_the_calls_that_fit(
         assert has_room(room=room + 1, open_bids=open_bids, bids=bids, calls=calls)
     if bids == 0:
         assert stands == (open_bids < room)
+
+
+def test_somebody_should_know_where_a_bid_is_owed_and_a_buyer_may_owe_nothing() -> None:
+    plan = make.plan(
+        make.offer(1), make.offer(2, converts_on="postback"), make.offer(3, price=make.fixed("9", after_s=30))
+    )
+    assert [(one.field, one.problem) for one in endpoint_warnings(endpoint(min_s=45), plan)] == [
+        ("min_s", "A bid is owed after 45 s, and off_1 owes nothing before 60 s"),
+        ("min_s", "A bid is owed after its seconds, and off_2 owes nothing before it says so"),
+    ]
+    assert endpoint_warnings(endpoint(), make.plan(make.offer(1))) == ()
+
+
+def test_somebody_should_know_what_sellers_need_not_send_and_that_nobody_is_asked() -> None:
+    needs = make.offer(1, required_fields=("zip", "age"))
+    plan = make.plan(needs, plan=make.routing_plan(needs, strategy="weighted"))
+    found = endpoint_warnings(endpoint(required_fields=("zip",), pings=True), plan)
+    assert [(one.field, one.problem) for one in found] == [
+        ("required_fields", "off_1 needs age, which a request may lack"),
+        ("pings", "The campaign's strategy is weighted, which asks no bidders"),
+    ]
 
 
 # --- what bidders are told -----------------------------------------------------------------------------

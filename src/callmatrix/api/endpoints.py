@@ -10,12 +10,14 @@ from callmatrix.api.config import Note, by_of
 from callmatrix.api.operation import Ask, Operation, Reply
 from callmatrix.api.pages import Cursor, IdText, Instant, Limit, Page, cursor_of, is_full, place_of
 from callmatrix.api.problems import invalid
+from callmatrix.api.routing import present_plan
 from callmatrix.core import phone
 from callmatrix.core.campaign import Endpoint
 from callmatrix.core.documents import decode
+from callmatrix.core.errors import Problem
 from callmatrix.core.ids import EndpointId
 from callmatrix.core.money import Money
-from callmatrix.core.rtb import REFUSALS, BidRequest, RtbCode
+from callmatrix.core.rtb import REFUSALS, BidRequest, RtbCode, endpoint_warnings
 from callmatrix.store import catalog, rtb, rtb_keys
 from callmatrix.store.db import Row
 from callmatrix.store.rtb import BidState
@@ -61,8 +63,8 @@ class BidsQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 class ToldBid(msgspec.Struct, frozen=True, kw_only=True):
     """One request: the bid that it got and what became of it, or why it got none. Publishers see their own
-    ones, without `revenue` (what we expect to earn), `offer_id`, `detail` and `lead_id` (what its auctions are
-    kept by)."""
+    ones, without `revenue` (what we expect to earn), `offer_id`, `detail` and `lead_id` (by which its auctions
+    are kept)."""
 
     id: str
     endpoint_id: str
@@ -187,6 +189,14 @@ async def read_statistics(ask: Ask) -> Reply:
     return Reply(value=_statistics(endpoint_id, since, until, counts, totals, keys.get(endpoint_id)))
 
 
+async def list_warnings(ask: Ask) -> Reply:
+    """The warnings of an endpoint as its campaign's plan stands."""
+    async with ask.app.db.transaction() as tx:
+        stored = await catalog.get(tx, ask.who.account_id, Endpoint, ask.path["id"])
+    plan = await present_plan(ask, stored.document.campaign_id)
+    return Reply(value=Page(items=() if plan is None else endpoint_warnings(stored.document, plan)))
+
+
 def _statistics(
     endpoint_id: str,
     since: datetime,
@@ -279,6 +289,17 @@ OPERATIONS: Final = (
         query=StatisticsQuery,
         returns=Statistics,
         run=read_statistics,
+    ),
+    Operation(
+        method="GET",
+        path="/api/endpoints/{id}/warnings",
+        name="list_endpoint_warnings",
+        tag=_TAG,
+        summary="What the endpoint may go on with, but somebody should know",
+        description="Bids owed before a buyer owes; fields that offers need and sellers need not send.",
+        permission="read_config",
+        returns=Page[Problem],
+        run=list_warnings,
     ),
     Operation(
         method="GET",

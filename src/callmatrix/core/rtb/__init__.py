@@ -24,3 +24,4 @@ from callmatrix.core.rtb.sold import NotSoldCode as NotSoldCode
 from callmatrix.core.rtb.sold import Sold as Sold
 from callmatrix.core.rtb.sold import SoldBid as SoldBid
 from callmatrix.core.rtb.sold import sold_terms as sold_terms
+from callmatrix.core.rtb.warnings import endpoint_warnings as endpoint_warnings
