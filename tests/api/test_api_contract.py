@@ -11,7 +11,6 @@ import httpx
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
-from placed import place
 from schemathesis.checks import not_a_server_error
 from schemathesis.core.failures import FailureGroup
 from schemathesis.specs.openapi.checks import (
@@ -29,6 +28,8 @@ from callmatrix.core.documents import encode, read_input
 from callmatrix.core.errors import REFUSALS
 from callmatrix.live.app import App
 from conftest import Client
+from forms import sale, save
+from placed import place
 
 DEEP = b'{"rule": ' + b'{"kind": "all", "rules": [' * 20_000
 EXAMPLES_EACH = 3
@@ -184,6 +185,7 @@ KNOWN = {
     "publishers": "pub_1",
     "connections": "con_1",
     "calls": "call_1",
+    "leads": "lead_1",
 }
 
 
@@ -191,6 +193,8 @@ async def test_whatever_the_description_allows_is_answered_as_described(
     app: App, admin: Client, address: str
 ) -> None:
     await place(app, "call_1")
+    async with app.db.transaction() as tx:
+        assert await save(tx, sale("lead_1")) == "saved"
     made = await admin.post("/api/keys", {"name": "All", "scopes": ["read", "write", "money", "admin"]})
     headers = {"Authorization": f"Bearer {made['secret']}"}
     schema = schemathesis.openapi.from_dict(document(OPERATIONS, server=address))

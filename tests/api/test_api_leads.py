@@ -167,6 +167,25 @@ async def test_spam_is_kept_with_its_reason_and_nobody_is_asked(
     assert [one["rejected"] for one in found["items"]] == list(reversed(rejected))
 
 
+async def test_a_pause_keeps_forms_from_everybody_or_from_one_buyer_at_once(
+    app: App, admin: Client, sellers: Buyers
+) -> None:
+    async def sent(phone: str) -> tuple[str, str, str | None]:
+        await app.catalog.refresh(make.ACCOUNT)
+        await app.catalog.settle(make.ACCOUNT)
+        told = await admin.post("/api/leads", form(contact={"phone": phone}))
+        return told["state"], told["rejected"], told["buyer_id"]
+
+    await admin.post("/api/offers/off_form_2/pause", {})
+    assert await sent("+14155550143") == ("sold", "", "buy_1")
+    await admin.post("/api/publishers/pub_1/pause", {})
+    assert await sent("+14155550144") == ("rejected", "publisher_paused", None)
+    await admin.post("/api/publishers/pub_1/resume", {})
+    await admin.post(f"/api/campaigns/{FORMS}/pause", {})
+    assert await sent("+14155550145") == ("rejected", "campaign_paused", None)
+    assert [number for number, _ in sellers.posts] == [1]
+
+
 async def test_a_form_sent_again_is_the_same_lead_and_another_one_is_refused(
     admin: Client, sellers: Buyers
 ) -> None:
