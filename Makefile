@@ -10,12 +10,18 @@ SEED ?= 1
 DAYS ?= 3
 CONSOLE := $(shell find console -path console/node_modules -prune -o -type f ! -name '*.md' ! -name '*.test.ts*' -print 2>/dev/null)
 
-.PHONY: help setup console demo dev test check fix core stories sim bench openapi generate wheel clean
+.PHONY: help setup console demo dev test check fix core stories screenshots sim bench openapi generate wheel clean
 
 help: ## list the commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
-setup: .venv/.ready ## make the Python environment with pinned dependencies
+setup: .venv/.ready chromium ## make the Python environment with pinned dependencies, and see to a browser for the tests
+
+.PHONY: chromium
+chromium:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \
+	  || { command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq chromium; } \
+	  || echo "There is no Chromium: the tests of the console will fail until one is installed (Debian: apt-get install chromium)"
 
 .venv/.ready: pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or later is needed: install it (Debian: apt-get install python3 python3-venv)"; exit 1; }
@@ -41,10 +47,10 @@ src/callmatrix/static/index.html: $(CONSOLE) | console/node_modules/.ready
 	cd console && npm run --silent build -- --logLevel warn
 	@touch $@
 
-demo: setup $(if $(shell command -v npm),console,without-node) ## run the whole product on http://localhost:8000, with simulated callers and buyers
+demo: .venv/.ready $(if $(shell command -v npm),console,without-node) ## run the whole product on http://localhost:8000, with simulated callers and buyers
 	$(CALLMATRIX) demo
 
-dev: setup ## run the server alone, on your own configuration
+dev: .venv/.ready ## run the server alone, on your own configuration
 	$(CALLMATRIX) serve
 
 test: setup check console ## every check and every test
@@ -63,6 +69,10 @@ fix: setup ## mend what can be mended by a tool
 
 core: setup ## the tests of the core alone, in seconds
 	$(PYTEST) tests/core tests/stories
+
+screenshots: setup console ## every page of the console, light and dark, wide and narrow, into screenshots/
+	mkdir -p screenshots
+	CALLMATRIX_SCREENSHOTS=screenshots $(PYTEST) tests/browser/test_pages.py -k no_barrier -q
 
 stories: setup ## rewrite the expected parts of the stories, then look at the diff
 	$(PYTEST) tests/stories --rewrite-stories

@@ -1900,6 +1900,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/campaigns/{id}/warnings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What the campaign may go on with, but somebody should know
+         * @description Payout that can be earned before revenue; bidders that nobody asks, or that may take longer than the auctions do.
+         *
+         *     For the roles admin, manager, analyst; an API key needs the scope read.
+         */
+        get: operations["list_campaign_warnings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/offers/{id}/secrets": {
         parameters: {
             query?: never;
@@ -4597,7 +4619,7 @@ export interface components {
         };
         /**
          * Bidder
-         * @description Where and how an offer's buyer is pinged and posted to. `adjustment` and `ruled` (the first that holds wins) change the rank of a bid, never what is owed. `destination`: `reply` needs one in the reply, `offer` ignores it, `either` takes the reply's if any. `mode`: `simulate` pings and records, and never ranks; `paused` does not ping. `share_number` is the offer's consent to carry the caller's number in pings (rule 26); the campaign's is needed too.
+         * @description Where and how an offer's buyer is pinged and posted to. `adjustment` and `ruled` (the first that holds wins) change the rank of a bid, never what is owed. `destination`: `reply` needs one in the reply, `offer` ignores it, `either` takes the reply's if any. `mode`: `simulate` pings and records, and never ranks; `paused` does not ping. `share_floor` tells it the least bid that counts. `share_number` is the offer's consent to carry the caller's number in pings (rule 26); the campaign's is needed too.
          */
         Bidder: {
             format: components["schemas"]["NativeFormat"] | components["schemas"]["RingbaFormat"] | components["schemas"]["RetreaverFormat"] | components["schemas"]["TrackDriveFormat"] | components["schemas"]["TemplateFormat"];
@@ -4643,6 +4665,8 @@ export interface components {
             mode: "live" | "paused" | "simulate";
             /** @default false */
             share_number: boolean;
+            /** @default false */
+            share_floor: boolean;
         };
         /**
          * NativeFormat
@@ -5518,6 +5542,15 @@ export interface components {
             document: components["schemas"]["EndpointBody"];
         };
         /**
+         * ProblemPage
+         * @description Items in order; `next_cursor` is null on the last page.
+         */
+        ProblemPage: {
+            items: components["schemas"]["Problem"][];
+            /** @default null */
+            next_cursor: string | null;
+        };
+        /**
          * BidderSecrets
          * @description The secrets that an offer's bidder has, and since when; `missing` are those without which it cannot be asked. Never the secrets.
          */
@@ -5803,7 +5836,7 @@ export interface components {
         };
         /**
          * ToldBid
-         * @description One request: the bid that it got and what became of it, or why it got none. Publishers see their own ones, without `revenue` (what we expect to earn), `offer_id` and `detail`.
+         * @description One request: the bid that it got and what became of it, or why it got none. Publishers see their own ones, without `revenue` (what we expect to earn), `offer_id`, `detail` and `lead_id` (what its auctions are kept by).
          */
         ToldBid: {
             id: string;
@@ -5826,6 +5859,7 @@ export interface components {
             hold: ("hard" | "none" | "soft") | null;
             expires_at: string | null;
             number: string | null;
+            lead_id: string | null;
             call_id: string | null;
             used_at: string | null;
         };
@@ -7287,7 +7321,7 @@ export interface components {
         };
         /**
          * Bidder
-         * @description Where and how an offer's buyer is pinged and posted to. `adjustment` and `ruled` (the first that holds wins) change the rank of a bid, never what is owed. `destination`: `reply` needs one in the reply, `offer` ignores it, `either` takes the reply's if any. `mode`: `simulate` pings and records, and never ranks; `paused` does not ping. `share_number` is the offer's consent to carry the caller's number in pings (rule 26); the campaign's is needed too.
+         * @description Where and how an offer's buyer is pinged and posted to. `adjustment` and `ruled` (the first that holds wins) change the rank of a bid, never what is owed. `destination`: `reply` needs one in the reply, `offer` ignores it, `either` takes the reply's if any. `mode`: `simulate` pings and records, and never ranks; `paused` does not ping. `share_floor` tells it the least bid that counts. `share_number` is the offer's consent to carry the caller's number in pings (rule 26); the campaign's is needed too.
          */
         BidderInput: {
             format: components["schemas"]["NativeFormatInput"] | components["schemas"]["RingbaFormatInput"] | components["schemas"]["RetreaverFormatInput"] | components["schemas"]["TrackDriveFormatInput"] | components["schemas"]["TemplateFormatInput"];
@@ -7306,6 +7340,7 @@ export interface components {
             /** @enum {unknown} */
             mode?: "live" | "paused" | "simulate";
             share_number?: boolean;
+            share_floor?: boolean;
         };
         /**
          * NativeFormat
@@ -12878,6 +12913,37 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["EndpointBodyRecord"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    list_campaign_warnings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemPage"];
                 };
             };
             /** @description Refused */

@@ -1,4 +1,4 @@
-import { Avatar, Menu, SegmentedControl, UnstyledButton, useMantineColorScheme } from "@mantine/core";
+import { Avatar, Menu, UnstyledButton, useMantineColorScheme } from "@mantine/core";
 import { IconBook, IconDeviceDesktop, IconLogout, IconMoon, IconSelector, IconSun, IconUserCircle } from "@tabler/icons-react";
 import { useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
@@ -52,23 +52,14 @@ export function SignedInMenu() {
           </UnstyledButton>
         </Menu.Target>
         <Menu.Dropdown>
-          <SegmentedControl
-            fullWidth
-            size="xs"
-            mb={6}
-            value={colorScheme}
-            onChange={(value) => setColorScheme(value as typeof colorScheme)}
-            aria-label="Colours"
-            data={SCHEMES.map(({ value, label, icon: Icon }) => ({
-              value,
-              label: (
-                <span title={label} className={classes.scheme}>
-                  <Icon size={15} aria-hidden />
-                  <span className={classes.hidden}>{label}</span>
-                </span>
-              ),
-            }))}
-          />
+          <Menu.RadioGroup value={colorScheme} onChange={(value) => setColorScheme(value as typeof colorScheme)}>
+            {SCHEMES.map(({ value, label, icon: Icon }) => (
+              <Menu.RadioItem key={value} value={value} rightSection={<Icon size={15} />}>
+                {label}
+              </Menu.RadioItem>
+            ))}
+          </Menu.RadioGroup>
+          <Menu.Divider />
           <Menu.Item leftSection={<IconUserCircle size={16} />} component={Link} to="/me">
             Your sign-in
           </Menu.Item>

@@ -3,6 +3,7 @@ import { IconSearch } from "@tabler/icons-react";
 import { type KeyboardEvent, useId, useState } from "react";
 import classes from "./CommandPalette.module.css";
 import { type Command, found, useAllCommands } from "./shortcuts";
+import { useRecordCommands } from "./useRecordCommands";
 
 const MOST = 50;
 
@@ -46,7 +47,8 @@ function Palette({ onClose }: { onClose: () => void }) {
   const [wanted, setWanted] = useState("");
   const [place, setPlace] = useState(0);
   const id = useId();
-  const shown = found(all, wanted).slice(0, MOST);
+  const records = useRecordCommands(wanted);
+  const shown = [...found(all, wanted), ...records].slice(0, MOST);
   const at = Math.min(place, shown.length - 1);
   const run = (command: Command | undefined) => {
     if (command === undefined) return;
@@ -89,7 +91,7 @@ function Palette({ onClose }: { onClose: () => void }) {
       <div id={`${id}-list`} role="listbox" aria-label="Commands" className={classes.list}>
         {shown.map((command, index) => (
           <div
-            key={`${command.group} ${command.label}`}
+            key={`${command.group} ${command.label} ${command.words ?? ""}`}
             id={`${id}-${index}`}
             role="option"
             aria-selected={index === at}

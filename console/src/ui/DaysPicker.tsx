@@ -1,4 +1,4 @@
-import { Button, Group, Menu, Stack, TextInput } from "@mantine/core";
+import { Button, Group, Popover, Stack, TextInput } from "@mantine/core";
 import { IconCalendar, IconChevronDown } from "@tabler/icons-react";
 import { useState } from "react";
 import { useAccount } from "../api/session";
@@ -17,11 +17,12 @@ export function DaysPicker(props: { value: string | undefined; onChange: (days: 
     setOpened(false);
   };
   return (
-    <Menu opened={opened} onChange={setOpened} width={250} position="bottom-start">
-      <Menu.Target>
+    <Popover opened={opened} onChange={setOpened} width={250} position="bottom-start" shadow="md" trapFocus>
+      <Popover.Target>
         <Button
           variant="default"
           justify="space-between"
+          onClick={() => setOpened(!opened)}
           leftSection={<IconCalendar size={15} />}
           rightSection={<IconChevronDown size={14} />}
           c={props.value === undefined ? "var(--mantine-color-placeholder)" : undefined}
@@ -29,15 +30,22 @@ export function DaysPicker(props: { value: string | undefined; onChange: (days: 
         >
           {told(props.value, timeZone)}
         </Button>
-      </Menu.Target>
-      <Menu.Dropdown>
-        <Menu.Item onClick={() => choose(undefined)}>Any time</Menu.Item>
-        {Object.entries(PRESETS).map(([days, label]) => (
-          <Menu.Item key={days} onClick={() => choose(days)}>
-            {label}
-          </Menu.Item>
-        ))}
-        <Menu.Divider />
+      </Popover.Target>
+      <Popover.Dropdown p={8}>
+        <Stack gap={0}>
+          {[[undefined, "Any time"] as const, ...Object.entries(PRESETS)].map(([days, label]) => (
+            <Button
+              key={label}
+              variant={props.value === days ? "light" : "subtle"}
+              color="gray"
+              c="inherit"
+              justify="flex-start"
+              onClick={() => choose(days)}
+            >
+              {label}
+            </Button>
+          ))}
+        </Stack>
         <Stack gap={6} p={8}>
           <TextInput type="date" size="xs" label="From" value={from} max={to} onChange={(event) => setFrom(event.currentTarget.value)} />
           <TextInput type="date" size="xs" label="To" value={to} min={from} onChange={(event) => setTo(event.currentTarget.value)} />
@@ -47,8 +55,8 @@ export function DaysPicker(props: { value: string | undefined; onChange: (days: 
             </Button>
           </Group>
         </Stack>
-      </Menu.Dropdown>
-    </Menu>
+      </Popover.Dropdown>
+    </Popover>
   );
 }
 

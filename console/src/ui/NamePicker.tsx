@@ -43,8 +43,9 @@ export function NamePicker(props: NamePickerProps) {
         box.closeDropdown();
       }}
     >
-      <Combobox.Target>
+      <Combobox.Target withExpandedAttribute>
         <InputBase
+          role="combobox"
           size="sm"
           aria-label={props.label}
           placeholder={props.placeholder ?? props.label}

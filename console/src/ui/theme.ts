@@ -49,7 +49,8 @@ export const theme = createTheme({
     NumberInput: { defaultProps: { size: "sm" } },
     Textarea: { defaultProps: { size: "sm" } },
     Modal: { defaultProps: { centered: true, radius: "lg", transitionProps: { duration: 120 } } },
-    Menu: { defaultProps: { shadow: "md", radius: "md", transitionProps: { duration: 80 } } },
+    // The placeholder that takes the focus first is no child that a menu may have.
+    Menu: { defaultProps: { withInitialFocusPlaceholder: false, shadow: "md", radius: "md", transitionProps: { duration: 80 } } },
     Tooltip: { defaultProps: { openDelay: 350, transitionProps: { duration: 80 } } },
     Skeleton: { defaultProps: { radius: "sm" } },
   },
@@ -63,7 +64,7 @@ export const variables: CSSVariablesResolver = () => ({
   },
   light: {
     "--mantine-color-dimmed": "#5b6472",
-    "--mantine-color-placeholder": "#6b7482",
+    "--mantine-color-placeholder": "#626b79",
     "--mantine-color-error": "#c0272d",
     "--mantine-color-default-border": "#dcdfe5",
     "--mantine-color-anchor": "#3b5bdb",

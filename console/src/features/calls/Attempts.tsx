@@ -9,6 +9,7 @@ type Attempt = Shapes["ToldAttempt"];
 
 /** Every dial of a call. */
 export function Attempts({ attempts }: { attempts: readonly Attempt[] }) {
+  const heard = attempts.filter((one) => one.recording_url !== "");
   return (
     <Part title="Attempts" note={attempts.length === 1 ? "one dial" : `${attempts.length} dials`} flush>
       <div className={classes.scroll} tabIndex={0} role="region" aria-label="Attempts">
@@ -62,6 +63,12 @@ export function Attempts({ attempts }: { attempts: readonly Attempt[] }) {
           </tbody>
         </table>
       </div>
+      {heard.map((attempt) => (
+        <div key={attempt.id} className={classes.recording}>
+          <span>{`Recording of attempt ${attempt.number}`}</span>
+          <audio controls preload="none" src={attempt.recording_url} aria-label={`Recording of attempt ${attempt.number}`} />
+        </div>
+      ))}
     </Part>
   );
 }

@@ -13,6 +13,7 @@ import { columnsFor, compactCall } from "./columns";
 import { ExportButton } from "./ExportButton";
 import { FilterBar } from "./FilterBar";
 import { type CallFilters, type ChosenFilters, FILTERS, NOTHING, queryOf } from "./filters";
+import { ListActs } from "./ListActs";
 import { useCalls } from "./useCalls";
 import { Views } from "./Views";
 import classes from "./Calls.module.css";
@@ -21,6 +22,7 @@ import classes from "./Calls.module.css";
 export function CallsPage() {
   const { role } = useMe();
   const staff = useMay("staff");
+  const mayChange = useMay("change");
   const [chosen, change] = useFilters(FILTERS);
   const filters = useAsked(chosen);
   const columns = useMemo(() => columnsFor(role), [role]);
@@ -39,6 +41,7 @@ export function CallsPage() {
           <Views filters={chosen} columns={shown} onFilters={change} onColumns={setShown} />
           <ColumnChooser columns={columns} shown={shown} onChange={setShown} />
           <ExportButton filters={filters} />
+          {mayChange && <ListActs filters={filters} />}
         </>
       }
       bar={<FilterBar filters={chosen} onChange={change} staff={staff} role={role} />}

@@ -1,4 +1,4 @@
-import { Button, Group, Menu, TextInput, UnstyledButton } from "@mantine/core";
+import { ActionIcon, Button, Group, Popover, Stack, Text, TextInput } from "@mantine/core";
 import { IconBookmark, IconTrash } from "@tabler/icons-react";
 import { useState } from "react";
 import { useKept } from "../../ui/kept";
@@ -39,32 +39,37 @@ export function Views(props: ViewsProps) {
     toast({ text: `The view “${view.name}” is gone.`, undo: async () => setViews(views) });
   };
   return (
-    <Menu opened={opened} onChange={setOpened} position="bottom-end" width={280}>
-      <Menu.Target>
-        <Button variant="default" leftSection={<IconBookmark size={16} />}>
+    <Popover opened={opened} onChange={setOpened} position="bottom-end" width={280} shadow="md" trapFocus>
+      <Popover.Target>
+        <Button variant="default" leftSection={<IconBookmark size={16} />} onClick={() => setOpened(!opened)}>
           {current?.name ?? "Views"}
         </Button>
-      </Menu.Target>
-      <Menu.Dropdown>
-        {views.length === 0 && <Menu.Label>No saved views yet. Set filters and columns, then name them here.</Menu.Label>}
+      </Popover.Target>
+      <Popover.Dropdown p={8}>
+        <Stack gap={2}>
+        {views.length === 0 && (
+          <Text size="xs" c="dimmed" p={6}>
+            No saved views yet. Set filters and columns, then name them here.
+          </Text>
+        )}
         {views.map((view) => (
           <Group key={view.name} gap={2} wrap="nowrap">
-            <Menu.Item onClick={() => open(view)} style={{ flex: 1 }}>
+            <Button variant="subtle" color="gray" c="inherit" justify="flex-start" style={{ flex: 1 }} onClick={() => open(view)}>
               {view.name}
-            </Menu.Item>
-            <UnstyledButton p={8} aria-label={`Remove the view ${view.name}`} onClick={() => remove(view)}>
-              <IconTrash size={15} color="var(--mantine-color-dimmed)" />
-            </UnstyledButton>
+            </Button>
+            <ActionIcon variant="subtle" color="gray" aria-label={`Remove the view ${view.name}`} onClick={() => remove(view)}>
+              <IconTrash size={15} />
+            </ActionIcon>
           </Group>
         ))}
-        <Menu.Divider />
+        </Stack>
         <form
           onSubmit={(event) => {
             event.preventDefault();
             save();
           }}
         >
-          <Group gap={6} p={6} wrap="nowrap">
+          <Group gap={6} pt={8} wrap="nowrap">
             <TextInput
               size="xs"
               style={{ flex: 1 }}
@@ -73,14 +78,13 @@ export function Views(props: ViewsProps) {
               maxLength={MOST_CHARS}
               value={name}
               onChange={(event) => setName(event.currentTarget.value)}
-              onKeyDown={(event) => event.stopPropagation()}
             />
             <Button size="xs" type="submit" disabled={name.trim() === ""}>
               Save
             </Button>
           </Group>
         </form>
-      </Menu.Dropdown>
-    </Menu>
+      </Popover.Dropdown>
+    </Popover>
   );
 }
