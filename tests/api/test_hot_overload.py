@@ -128,6 +128,22 @@ async def test_without_a_database_who_is_turned_away_is_accounted_for_later(
     ]
 
 
+async def test_the_end_of_a_call_whose_arrival_is_kept_is_told_after_it(db: Database, tmp_path: Path) -> None:
+    await save_network(db)
+    world = SteeredWorld()
+    async with app_on(db, world=world, data=tmp_path) as app, lane_of(app, deadline_s=0.2) as process:
+        line = Line(process)
+        async with db.transaction() as tx:
+            await tx.execute("lock table call in access exclusive mode")
+            failed = await line.arrive()
+            world.go_on(6)
+            over = await line.status()
+        assert (SORRY in failed.text, over.status, process.lane.counters.spooled) == (True, 200, 2)
+        await process.settled()
+        assert await replay.replay(app) == 2
+    assert await one(db, "select array_agg(state || ' ' || end_reason) from call") == ["ended failed_safe"]
+
+
 async def test_the_shed_are_told_in_the_log_once_in_a_while(
     process: Process, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -5,6 +5,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -30,10 +31,13 @@ MAX_BODY_BYTES: Final = 65_536
 # the fail-safe reply at once instead of a late one. Events of calls in the air are never shed.
 MAX_ARRIVALS_AT_ONCE: Final = 200
 TURNED_AWAY_LOG_S: Final = 10.0
-MAX_TURNED_AWAY: Final = 10_000
+# Calls remembered that the database does not know: their callers were turned away, so that whatever comes
+# of them later concerns nobody; or their arrival is kept in a file, and their end waits behind it.
+MAX_UNKNOWN: Final = 10_000
 # Inside every carrier's patience (some give 5 s).
 DEADLINE_S: Final = 4.5
 BODY_TIMEOUT_S: Final = 4.5
+ARRIVALS: Final = ("arrival", "fallback")
 XML: Final = b"text/xml; charset=utf-8"
 HANG_UP: Final = b"<Response><Hangup/></Response>"
 _READ_HERE: Final = ("application/x-www-form-urlencoded", "application/json")
@@ -68,7 +72,7 @@ class Lane:
         self._max_arrivals = max_arrivals
         self._deadline_s = deadline_s
         self._given_up: set[asyncio.Task[bytes]] = set()
-        self._turned_away: OrderedDict[tuple[ConnectionId, str], None] = OrderedDict()
+        self._unknown: OrderedDict[tuple[ConnectionId, str], Path | None] = OrderedDict()
         self._database_gone = False
         self._logged_s = -TURNED_AWAY_LOG_S
         self.counters = Counters() if counters is None else counters
@@ -114,10 +118,14 @@ class Lane:
     async def _decide(
         self, wired: Wired, target: Callback | Page, path: str, form: Form, now: datetime
     ) -> tuple[int, bytes, bytes]:
-        arrives = isinstance(target, Page) and target.kind in ("arrival", "fallback")
+        arrives = isinstance(target, Page) and target.kind in ARRIVALS
         ref = (wired.connection.id, form.params.get("CallSid", ""))
-        if isinstance(target, Page) and ref in self._turned_away:
-            return 200, XML, failsafe(wired.connection) if arrives else b""
+        if isinstance(target, Page) and ref in self._unknown:
+            arrival = self._unknown[ref]
+            if arrival is None:
+                return 200, XML, failsafe(wired.connection) if arrives else b""
+            if not arrives and arrival.exists():
+                return await self._fail_safe(wired, target, path, form, now)
         if arrives and not self._admits(*ref):
             return await self._turn_away(wired, path, form, now)
         self.counters.arrivals_now += arrives
@@ -139,7 +147,15 @@ class Lane:
             _log.exception("failed at %s", path)
         finally:
             self.counters.arrivals_now -= arrives
-        await self._keep(wired, path, form, now)
+        return await self._fail_safe(wired, target, path, form, now)
+
+    async def _fail_safe(
+        self, wired: Wired, target: Callback | Page, path: str, form: Form, now: datetime
+    ) -> tuple[int, bytes, bytes]:
+        """The fail-safe reply, and the webhook kept, to be told later."""
+        kept = await self._keep(wired, path, form, now)
+        if kept is not None and isinstance(target, Page) and target.kind in ARRIVALS:
+            self._remember(wired, form, kept)
         self.counters.failed_safe += 1
         return 200, XML, _safe_reply(wired, target)
 
@@ -157,14 +173,15 @@ class Lane:
         it, but the count."""
         self.counters.shed += 1
         self._log_overload()
-        if self._database_gone:
-            await self._keep(wired, path, form, now)
-            return 200, XML, failsafe(wired.connection)
-        if "CallSid" in form.params:
-            self._turned_away[wired.connection.id, form.params["CallSid"]] = None
-            if len(self._turned_away) > MAX_TURNED_AWAY:
-                self._turned_away.popitem(last=False)
+        kept = await self._keep(wired, path, form, now) if self._database_gone else None
+        self._remember(wired, form, kept)
         return 200, XML, failsafe(wired.connection)
+
+    def _remember(self, wired: Wired, form: Form, kept: Path | None) -> None:
+        if "CallSid" in form.params:
+            self._unknown[wired.connection.id, form.params["CallSid"]] = kept
+        if len(self._unknown) > MAX_UNKNOWN:
+            self._unknown.popitem(last=False)
 
     def _log_overload(self) -> None:
         if monotonic_s() - self._logged_s >= TURNED_AWAY_LOG_S:
@@ -205,7 +222,7 @@ class Lane:
         if not telling.cancelled() and telling.exception() is not None:
             _log.warning("a webhook that was given up ended with %r", telling.exception())
 
-    async def _keep(self, wired: Wired, path: str, form: Form, now: datetime) -> None:
+    async def _keep(self, wired: Wired, path: str, form: Form, now: datetime) -> Path | None:
         webhook = spool.Spooled(
             id=self._app.world.new_id("web"),
             at=now,
@@ -214,10 +231,12 @@ class Lane:
             params=dict(form.params),
         )
         try:
-            await asyncio.to_thread(spool.keep, spool.folder(self._app.settings.data), webhook)
-            self.counters.spooled += 1
+            kept = await asyncio.to_thread(spool.keep, spool.folder(self._app.settings.data), webhook)
         except (OSError, spool.SpoolFull):
             _log.exception("a webhook could not be kept: %s", path)
+            return None
+        self.counters.spooled += 1
+        return kept
 
 
 def _safe_reply(wired: Wired, target: Callback | Page) -> bytes:

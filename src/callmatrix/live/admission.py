@@ -9,7 +9,7 @@ import msgspec
 
 from callmatrix.world import DRAW_BITS, World, monotonic_s
 
-MIN_IN_HAND: Final = 20
+MIN_IN_HAND: Final = 32
 """With so few webhooks in hand nobody is turned away: who has so little to do is slow, not overloaded."""
 BEGIN_S: Final = 0.3
 """The first callers are turned away once a webhook is expected to take longer than this."""

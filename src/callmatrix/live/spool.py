@@ -34,8 +34,8 @@ def folder(data: Path) -> Path:
     return data / "spool"
 
 
-def keep(place: Path, webhook: Spooled, *, room: int = MAX_SPOOLED) -> None:
-    """Write one webhook so that it survives a crash of process and machine.
+def keep(place: Path, webhook: Spooled, *, room: int = MAX_SPOOLED) -> Path:
+    """Write one webhook so that it survives a crash of process and machine; its file is there until told.
 
     Blocking. Raises `SpoolFull`, or `OSError` where the disk refuses.
     """
@@ -50,6 +50,7 @@ def keep(place: Path, webhook: Spooled, *, room: int = MAX_SPOOLED) -> None:
         os.fsync(file.fileno())
     unfinished.rename(target)
     _sync_folder(place)
+    return target
 
 
 def waiting(place: Path) -> tuple[Path, ...]:
