@@ -10,17 +10,32 @@ from typing import Any
 
 import aiohttp
 import pytest
-from rtb_network import ENDPOINT, KEY, SOLD_NUMBER, save_selling_network
 
 import make
 import saved
 from callmatrix.api.rtb import MAX_BODY_BYTES, RtbLane
+from callmatrix.live.rtb import MAX_SESSIONS
 from callmatrix.store import rtb_keys
 from callmatrix.store.db import Database, connect
-from served import Answer, Process, SteeredWorld, answering, app_on, looks, nothing_else, one, process_on
+from rtb_network import ENDPOINT, KEY, SOLD_NUMBER, save_selling_network
+from served import (
+    Answer,
+    Line,
+    Process,
+    SteeredWorld,
+    answering,
+    app_on,
+    looks,
+    nothing_else,
+    one,
+    process_on,
+)
 
 PAGE = f"/rtb/{ENDPOINT}.json?key={KEY}"
 ASKED = b'{"CID": "14155550199", "zipcode": "94105"}'
+WAITING = (
+    "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+)
 JSON = {"Content-Type": "application/json"}
 
 
@@ -159,6 +174,24 @@ async def test_over_the_bound_sellers_are_refused_at_once_and_the_others_get_the
             (200, 20.3)
         ] * 2
     assert lane.counters.shed == 1
+
+
+async def test_however_many_sellers_wait_for_the_database_callers_are_answered(
+    db: Database, process: Process
+) -> None:
+    async with db.transaction() as tx:
+        await tx.execute("lock table rtb_gate")
+        asked = [
+            asyncio.create_task(ask(process, body=json.dumps({"CID": f"141555501{number:02}"}).encode()))
+            for number in range(40)
+        ]
+        async for _ in looks(db):
+            if await one(db, WAITING) == MAX_SESSIONS:
+                break
+        assert "/dial/1" in (await Line(process).arrive()).text
+        assert await one(db, WAITING) == MAX_SESSIONS
+    answers = await asyncio.gather(*asked)
+    assert [json.loads(answer.body)["bidAmount"] for answer in answers] == [20.3] * 40
 
 
 async def test_a_bid_that_takes_too_long_is_refused_in_time(db: Database, tmp_path: Path) -> None:

@@ -63,8 +63,8 @@ class BidsQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 class ToldBid(msgspec.Struct, frozen=True, kw_only=True):
     """One request: the bid that it got and what became of it, or why it got none. Publishers see their own
-    ones, without `revenue` (what we expect to earn), `offer_id`, `detail` and `lead_id` (by which its auctions
-    are kept)."""
+    ones, without `revenue` (what we expect to earn), `offer_id`, `detail`, and `lead_id`, by which its
+    auctions are kept."""
 
     id: str
     endpoint_id: str

@@ -49,6 +49,8 @@ MAX_GONE: Final = 3
 # A reservation outlives its bid by the time in which a call that comes at the last moment is told to us.
 HOLD_MARGIN_S: Final = 15
 RATIO_DAYS: Final = 7
+# Of a process's connections to the database, so that sellers cannot keep callers from theirs.
+MAX_SESSIONS: Final = 6
 NO_CALL: Final = CallId("")
 
 _log = logging.getLogger(__name__)
@@ -63,6 +65,7 @@ class _Question(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
     bid_id: BidId
     call_id: CallId
+    places: asyncio.Semaphore
 
     @property
     def endpoint(self) -> Endpoint:
@@ -83,6 +86,7 @@ class Desk:
 
     def __init__(self, app: App) -> None:
         self._app = app
+        self._places = asyncio.Semaphore(MAX_SESSIONS)
         self._under_way: dict[tuple[EndpointId, bytes], asyncio.Future[Made | RtbRefused]] = {}
 
     async def ask(self, seller: Seller, request: BidRequest) -> Made | RtbRefused:
@@ -93,11 +97,14 @@ class Desk:
             await asyncio.wait((first,))
             told = None if first.cancelled() or first.exception() is not None else first.result()
             # A bid of the first is repeated by whoever asks for it now; no is no for all of them.
-            return told if isinstance(told, RtbRefused) else await answer(self._app, seller, request)
-        answering = asyncio.ensure_future(answer(self._app, seller, request))
+            return told if isinstance(told, RtbRefused) else await self._answer(seller, request)
+        answering = asyncio.ensure_future(self._answer(seller, request))
         self._under_way[key] = answering
         answering.add_done_callback(lambda done: self._over(key, done))
         return await asyncio.shield(answering)
+
+    async def _answer(self, seller: Seller, request: BidRequest) -> Made | RtbRefused:
+        return await answer(self._app, seller, request, places=self._places)
 
     def _over(self, key: tuple[EndpointId, bytes], done: "asyncio.Future[Made | RtbRefused]") -> None:
         del self._under_way[key]
@@ -105,8 +112,10 @@ class Desk:
             _log.warning("a request of %s was not answered: %r", key[0], done.exception())
 
 
-async def answer(app: App, seller: Seller, request: BidRequest) -> Made | RtbRefused:
-    """Price a request and keep what is answered."""
+async def answer(
+    app: App, seller: Seller, request: BidRequest, *, places: asyncio.Semaphore
+) -> Made | RtbRefused:
+    """Price a request and keep what is answered, in one of so many `places` at the database."""
     hashed = request_hash(seller.endpoint.id, request)
     for _ in range(MAX_GONE):
         question = _Question(
@@ -116,6 +125,7 @@ async def answer(app: App, seller: Seller, request: BidRequest) -> Made | RtbRef
             at=app.world.now(),
             bid_id=BidId(app.world.new_id("bid")),
             call_id=CallId(app.world.new_id("call")),
+            places=places,
         )
         found = unfit(seller.endpoint, request) or await _priced(app, question)
         match found:
@@ -143,7 +153,7 @@ async def _priced(app: App, question: _Question) -> _Heard | RtbRefused | None:
     caller, history = question.request.caller, History(version=0, calls=())
     plan = app.catalog.plan(account_id, endpoint.campaign_id)
     rotation: tuple[OfferId, ...] = ()
-    async with app.db.session() as tx:
+    async with question.places, app.db.session() as tx:
         standing = await rtb.standing(
             tx,
             account_id,
@@ -258,7 +268,7 @@ async def _with_room(app: App, question: _Question, plan: CompiledPlan, heard: _
     if endpoint.hold != "soft":
         return heard
     claim = _claim(question, heard.priced, plan, question.at)
-    async with app.db.session() as tx:
+    async with question.places, app.db.session() as tx:
         room = await rtb.room(
             tx,
             account_id,
@@ -411,7 +421,7 @@ async def _keep(app: App, question: _Question, answer: Offered | Declined | None
         numbers=_numbers(app, question),
         answer=answer,
     )
-    async with app.db.session() as tx:
+    async with question.places, app.db.session() as tx:
         told = await rtb.answer(tx, seller.account_id, asked)
     return RtbRefused(code=told, bid_id=question.bid_id) if isinstance(told, str) else told
 
