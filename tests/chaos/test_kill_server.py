@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 from killed import Server, free_port, keep_up, process_of_ours, settings_at, swept
 
-from callmatrix.demo import seed, traffic
+from callmatrix.demo import bidders, seed, traffic
 from callmatrix.gateway.carrier import Carrier
 from callmatrix.gateway.records import CallRecord
 from callmatrix.live import sweeps
@@ -22,6 +22,7 @@ from callmatrix.store.db import Database
 from callmatrix.world import RealWorld, dice
 from served import KEY, SECRET, one
 
+TOKEN = "bidders-token"
 CALLS = 210
 AT_ONCE = 16
 KILLS = 4
@@ -79,15 +80,17 @@ async def test_no_call_is_lost_or_billed_twice(
     db: Database, database_url: str, tmp_path: Path, chance: int
 ) -> None:
     world = RealWorld()
-    port, rest_port = free_port(), free_port()
+    port, rest_port, bidders_port = free_port(), free_port(), free_port()
     settings = settings_at(database_url, data=tmp_path, port=port)
     network = seed.demo_network(
         starts_at=world.now() - timedelta(days=1),
         public_url=settings.public_url,
         rest_url=f"http://127.0.0.1:{rest_port}/2010-04-01",
+        bidders_url=f"http://127.0.0.1:{bidders_port}",
     )
     async with process_of_ours(settings, at=world.now()) as app:
-        await seed.ensure(app, network, at=world.now() - timedelta(hours=1), secret=SECRET, key=KEY)
+        at = world.now() - timedelta(hours=1)
+        await seed.ensure(app, network, at=at, secret=SECRET, bidder_token=TOKEN, key=KEY)
     server = Server(settings, tmp_path / "server.log")
     killer = Killer(server, seed=chance)
     session = aiohttp.ClientSession(trace_configs=[killer.trace()], cookie_jar=aiohttp.DummyCookieJar())
@@ -104,7 +107,10 @@ async def test_no_call_is_lost_or_billed_twice(
             at_full_speed=True,
         )
         visits = traffic.endless_visits(network, seed=chance, starts_on=world.now().date())
-        async with traffic.rest_interface((carrier,), port=rest_port):
+        async with (
+            traffic.rest_interface((carrier,), port=rest_port),
+            bidders.bidding(TOKEN, port=bidders_port, world=world) as bidding,
+        ):
             records = await drive(carrier, visits, server)
             assert not reviving.done(), reviving.exception()
             reviving.cancel()
@@ -119,6 +125,8 @@ async def test_no_call_is_lost_or_billed_twice(
 
     assert killer.done == KILLS
     assert len(records) == CALLS
+    assert bidding.pings()
+    assert bidding.wrong() == []
     now = world.now() + timedelta(hours=6)
     assert await promises.counterexamples(db, ACCOUNT, now=now) == ()
 
