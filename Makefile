@@ -84,6 +84,7 @@ bench: setup ## every benchmark, one JSON line each
 	$(CALLMATRIX) bench decide --json
 	$(CALLMATRIX) bench reserve --json
 	$(CALLMATRIX) bench calls --json
+	$(CALLMATRIX) bench storm --json
 	$(CALLMATRIX) bench auction --json
 
 openapi: setup ## print the OpenAPI document

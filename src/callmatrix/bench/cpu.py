@@ -11,6 +11,10 @@ _PARENT: Final = 1
 _USER: Final = 11
 _SYSTEM: Final = 12
 _WAITED_FOR: Final = (13, 14)
+# Places in the first line of /proc/stat; guests are counted twice there.
+_IDLE: Final = 3
+_WAITING: Final = 4
+_GUEST: Final = 8
 
 
 def process_s(pid: int) -> float:
@@ -24,6 +28,12 @@ def family_s(pid: int) -> float:
     fields = _fields(pid)
     ended_ticks = sum(int(fields[place]) for place in _WAITED_FOR)
     return process_s(pid) + ended_ticks / _TICKS_PER_S + sum(_live_s(child) for child in _children(pid))
+
+
+def machine_s() -> float:
+    """Seconds that all processors together were busy so far, with whatever."""
+    ticks = [int(field) for field in (_PROC / "stat").read_text().splitlines()[0].split()[1:]]
+    return (sum(ticks[:_GUEST]) - ticks[_IDLE] - ticks[_WAITING]) / _TICKS_PER_S
 
 
 def parent_of(pid: int) -> int:
