@@ -15,11 +15,10 @@ import {
   ReactFlowProvider,
   useReactFlow,
 } from "@xyflow/react";
-import { type DragEvent, type ReactNode, useCallback, useEffect, useMemo, useState } from "react";
-import { count } from "../../ui/format";
+import { type DragEvent, type ReactNode, useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { DRAGGED } from "./dragged";
 import classes from "./Flow.module.css";
-import { type Draft, edgeName, exits, type Kind, type Spot } from "./flow";
+import { type Draft, edgeName, exits, type FlowNode, type Kind, type Spot } from "./flow";
 import { heightOf, placed, WIDTH } from "./layout";
 import { KINDS } from "./nodes";
 import { StepCard, type StepNode } from "./StepCard";
@@ -27,6 +26,9 @@ import { StepCard, type StepNode } from "./StepCard";
 
 const TYPES = { step: StepCard };
 const FIT = { padding: 0.12, maxZoom: 1 };
+const LEGIBLE = 0.72;
+const MARGIN = 48;
+const THICKER = 3;
 
 /** How many callers took an exit: by node, then by the exit's name. */
 export type Taken = ReadonlyMap<string, number>;
@@ -63,7 +65,8 @@ export function Canvas(props: CanvasProps) {
 function Inside(props: CanvasProps) {
   const { draft, chosen, chosenEdges, problems, lit, here, taken, readOnly, onChoose, onMove, onConnect } = props;
   const scheme = useComputedColorScheme("light");
-  const canvas = useReactFlow();
+  const canvas = useReactFlow<StepNode>();
+  const frame = useRef<HTMLDivElement>(null);
   const wanted = useMemo(() => stepsOf(draft, { chosen, problems, lit, here, taken, readOnly }), [draft, chosen, problems, lit, here, taken, readOnly]);
   const [nodes, setNodes] = useState<StepNode[]>(wanted);
   const [dropped, setDropped] = useState<{ x: number; y: number; node: string; exit: string }>();
@@ -72,8 +75,8 @@ function Inside(props: CanvasProps) {
   const { fitted } = props;
   useEffect(() => {
     if (fitted === 0) return;
-    const frame = requestAnimationFrame(() => void canvas.fitView({ ...FIT, duration: 250 }));
-    return () => cancelAnimationFrame(frame);
+    const soon = requestAnimationFrame(() => void canvas.fitView({ ...FIT, duration: 250 }));
+    return () => cancelAnimationFrame(soon);
   }, [fitted, canvas]);
 
   const nodesChanged = useCallback(
@@ -121,6 +124,19 @@ function Inside(props: CanvasProps) {
     },
     [],
   );
+  // A long flow begins at its start, large enough to be read; a short one is seen whole.
+  const show = () => {
+    void canvas.fitView(FIT).then(() => {
+      const start = canvas.getNode(draft.flow.start);
+      if (canvas.getZoom() >= LEGIBLE || start === undefined) return;
+      const height = frame.current?.clientHeight ?? 0;
+      void canvas.setViewport({
+        x: MARGIN - start.position.x * LEGIBLE,
+        y: height / 2 - (start.position.y + heightOf(start.data.node) / 2) * LEGIBLE,
+        zoom: LEGIBLE,
+      });
+    });
+  };
   const drop = (event: DragEvent) => {
     const kind = event.dataTransfer.getData(DRAGGED);
     if (!(kind in KINDS)) return;
@@ -130,6 +146,7 @@ function Inside(props: CanvasProps) {
   };
   return (
     <div
+      ref={frame}
       className={classes.canvas}
       role="region"
       aria-label="Canvas of the flow"
@@ -153,8 +170,7 @@ function Inside(props: CanvasProps) {
         nodesConnectable={!readOnly}
         deleteKeyCode={null}
         colorMode={scheme}
-        fitView
-        fitViewOptions={FIT}
+        onInit={show}
         minZoom={0.15}
         maxZoom={1.6}
         snapToGrid
@@ -240,7 +256,7 @@ function stepsOf(draft: Draft, seen: Seen): StepNode[] {
       problems: seen.problems.get(id) ?? 0,
       lit: seen.lit.has(id),
       here: seen.here === id,
-      ended: exits(node).length === 0 ? seen.taken.get(edgeName(id, node.kind)) : undefined,
+      taken: takenOf(id, node, seen.taken),
       open: exits(node)
         .filter((exit) => !(exit.next in draft.flow.nodes))
         .map((exit) => exit.name)
@@ -250,8 +266,16 @@ function stepsOf(draft: Draft, seen: Seen): StepNode[] {
   }));
 }
 
+/** The callers of each exit, by its name; of a node that ends the flow, by its kind. */
+function takenOf(id: string, node: FlowNode, taken: Taken): Readonly<Record<string, number>> | undefined {
+  if (taken.size === 0) return undefined;
+  const names = exits(node).length === 0 ? [node.kind] : exits(node).map((exit) => exit.name);
+  return Object.fromEntries(names.map((name) => [name, taken.get(edgeName(id, name)) ?? 0]));
+}
+
 function edgesOf(draft: Draft, seen: { chosenEdges: readonly string[]; lit: ReadonlySet<string>; taken: Taken }): Edge[] {
   const chosen = new Set(seen.chosenEdges);
+  const most = Math.max(0, ...seen.taken.values());
   return Object.entries(draft.flow.nodes).flatMap(([id, node]) =>
     exits(node)
       .filter((exit) => exit.next in draft.flow.nodes)
@@ -264,10 +288,10 @@ function edgesOf(draft: Draft, seen: { chosenEdges: readonly string[]; lit: Read
           sourceHandle: exit.name,
           target: exit.next,
           selected: chosen.has(name),
-          label: callers === undefined ? undefined : count(callers),
           ariaLabel: `${id}, ${exit.label}, leads to ${exit.next}${callers === undefined ? "" : `: ${callers} callers`}`,
           className: seen.lit.has(name) ? classes.lit : undefined,
-          markerEnd: { type: MarkerType.ArrowClosed, width: 16, height: 16 },
+          style: callers === undefined || most === 0 ? undefined : { strokeWidth: 1.5 + (callers / most) * THICKER },
+          markerEnd: { type: MarkerType.ArrowClosed, width: 14, height: 14, markerUnits: "userSpaceOnUse" },
         };
       }),
   );

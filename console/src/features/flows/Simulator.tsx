@@ -50,7 +50,9 @@ export function Simulator(props: SimulatorProps) {
     onSuccess: onTrial,
   });
   const lines = trial?.lines ?? [];
-  useEffect(() => end.current?.scrollIntoView({ block: "nearest" }), [lines.length]);
+  useEffect(() => {
+    end.current?.scrollIntoView({ block: "nearest" });
+  }, [lines.length]);
   const onward = trial?.advance?.onward;
   const gather = onward?.kind === "ask_caller" ? onward.gather : undefined;
   const over = onward !== undefined && onward.kind !== "ask_caller" && onward.kind !== "ask_service";

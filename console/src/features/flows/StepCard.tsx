@@ -14,8 +14,8 @@ export type StepNode = Node<
     problems: number;
     lit: boolean;
     here: boolean;
-    /** How many callers left the flow here. */
-    ended: number | undefined;
+    /** How many callers took each exit, or left the flow here. */
+    taken: Readonly<Record<string, number>> | undefined;
     /** Names of the exits that lead nowhere, with spaces between. */
     open: string;
     readOnly: boolean;
@@ -52,11 +52,17 @@ export const StepCard = memo(function StepCard({ id, data, selected }: NodeProps
       <p className={classes.stepSummary}>{kind.summary(data.node)}</p>
       {exits(data.node).map((exit) => (
         <div key={exit.name} className={classes.exit} data-open={open.has(exit.name) || undefined}>
+          {data.taken !== undefined && <span className={classes.taken}>{count(data.taken[exit.name] ?? 0)}</span>}
           <span>{exit.label}</span>
           <Handle type="source" position={Position.Right} id={exit.name} className={classes.out} isConnectable={!data.readOnly} />
         </div>
       ))}
-      {data.ended !== undefined && <div className={classes.ended}>{`${count(data.ended)} callers`}</div>}
+      {data.taken !== undefined && exits(data.node).length === 0 && (
+        <div className={classes.exit}>
+          <span className={classes.taken}>{count(data.taken[data.node.kind] ?? 0)}</span>
+          <span>callers</span>
+        </div>
+      )}
     </div>
   );
 });

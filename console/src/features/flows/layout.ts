@@ -8,7 +8,7 @@ const SUMMARY = 42;
 const ROW = 28;
 const FOOT = 8;
 const BESIDE = 40;
-const BETWEEN_RANKS = 90;
+const BETWEEN_RANKS = 70;
 const BETWEEN_NODES = 32;
 
 /** How tall a node is drawn. */
@@ -33,12 +33,26 @@ export function tidied(flow: Flow): Record<string, Spot> {
     for (const exit of exits(node)) if (exit.next in flow.nodes) graph.setEdge(id, exit.next, {}, exit.name);
   }
   arrange(graph);
+  const turn = isUpsideDown(flow, (id) => graph.node(id).y ?? 0) ? -1 : 1;
   return Object.fromEntries(
     names.filter((id) => id in flow.nodes).map((id) => {
       const { x = 0, y = 0, height = 0 } = graph.node(id);
-      return [id, { x: Math.round(x - WIDTH / 2), y: Math.round(y - height / 2) }];
+      return [id, { x: Math.round(x - WIDTH / 2), y: Math.round(turn * y - height / 2) }];
     }),
   );
+}
+
+/** Whether later exits lead further up more often than further down: dagre knows no order of exits. */
+function isUpsideDown(flow: Flow, y: (id: string) => number): boolean {
+  let up = 0;
+  for (const node of Object.values(flow.nodes)) {
+    const ways = exits(node).filter((exit) => exit.next in flow.nodes);
+    ways.forEach((exit, place) => {
+      const before = ways[place - 1];
+      if (before !== undefined && before.next !== exit.next) up += Math.sign(y(before.next) - y(exit.next));
+    });
+  }
+  return up > 0;
 }
 
 /** Where every node is drawn: where it was put, else where tidying would put it, aside of the others. */
