@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { extname, join } from "node:path";
+import { extname, join, resolve } from "node:path";
 import { brotliCompressSync, gzipSync } from "node:zlib";
 import react from "@vitejs/plugin-react";
 import { defineConfig, type Plugin } from "vite";
@@ -10,11 +10,15 @@ const SQUEEZED = new Set([".js", ".css", ".svg", ".json", ".html"]);
 
 /** Puts a .gz and a .br beside each text file, so that the server compresses nothing itself. */
 function squeezed(): Plugin {
+  let folder = OUT;
   return {
     name: "squeezed",
     apply: "build",
+    configResolved(config) {
+      folder = resolve(config.root, config.build.outDir);
+    },
     closeBundle() {
-      for (const entry of readdirSync(OUT, { recursive: true, withFileTypes: true })) {
+      for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
         if (!entry.isFile() || !SQUEEZED.has(extname(entry.name))) continue;
         const path = join(entry.parentPath, entry.name);
         const bytes = readFileSync(path);

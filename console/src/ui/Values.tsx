@@ -1,4 +1,4 @@
-import { Text, Tooltip } from "@mantine/core";
+import { Text } from "@mantine/core";
 import { useAccount } from "../api/session";
 import { instant, isZero, money, phone, type TimeStyle, words } from "./format";
 import classes from "./Values.module.css";
@@ -33,11 +33,9 @@ export function When(props: { at: string | null | undefined; style?: TimeStyle }
 export function Zone() {
   const { timeZone } = useAccount();
   return (
-    <Tooltip label="The account's time zone; all times are in it">
-      <Text span size="xs" c="dimmed">
-        {timeZone.replaceAll("_", " ")}
-      </Text>
-    </Tooltip>
+    <Text span size="xs" c="dimmed" title="The account’s time zone; all times are in it">
+      {timeZone.replaceAll("_", " ")}
+    </Text>
   );
 }
 

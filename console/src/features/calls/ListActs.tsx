@@ -1,8 +1,10 @@
 import { ActionIcon, Menu } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { IconDotsVertical, IconRefreshDot } from "@tabler/icons-react";
+import { lazy, Suspense } from "react";
 import type { CallFilters } from "./filters";
-import { RateAgain } from "./RateAgain";
+
+const RateAgain = lazy(() => import("./RateAgain"));
 
 /** What can be done with all calls of a filter. */
 export function ListActs({ filters }: { filters: CallFilters }) {
@@ -21,7 +23,11 @@ export function ListActs({ filters }: { filters: CallFilters }) {
           </Menu.Item>
         </Menu.Dropdown>
       </Menu>
-      <RateAgain filters={filters} opened={opened} onClose={acts.close} />
+      {opened && (
+        <Suspense fallback={null}>
+          <RateAgain filters={filters} opened={opened} onClose={acts.close} />
+        </Suspense>
+      )}
     </>
   );
 }

@@ -18,7 +18,7 @@ interface RateAgainProps {
 }
 
 /** Rate the calls of a filter again by the terms of now: first what would change, then with a reason. */
-export function RateAgain(props: RateAgainProps) {
+export default function RateAgain(props: RateAgainProps) {
   return (
     <Modal opened={props.opened} onClose={props.onClose} title="Rate these calls again" closeButtonProps={{ "aria-label": "Close" }}>
       {props.filters.since === undefined ? (
