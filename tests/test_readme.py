@@ -18,6 +18,7 @@ README = (ROOT / "README.md").read_text()
 START_S = 400
 STOP_S = 60
 
+BIDDER = ".venv/bin/callmatrix bidder off_redwood_bids --campaign cmp_plumbing_ca --zip 94105"
 # Every command of the README and the test below that runs it; `make test` runs the tests themselves.
 RUN_BY = {
     "make demo": "test_make_demo_runs_the_product_and_a_call_can_be_placed",
@@ -25,6 +26,7 @@ RUN_BY = {
     ".venv/bin/callmatrix call +12135550101 --press 1,94105": (
         "test_make_demo_runs_the_product_and_a_call_can_be_placed"
     ),
+    f"CALLMATRIX_ALLOW_LOOPBACK=1 {BIDDER}": "test_make_demo_runs_the_product_and_a_call_can_be_placed",
     ".venv/bin/callmatrix demo --calls 200 --exit": "test_calls_at_full_speed_keep_every_promise",
     ".venv/bin/callmatrix sim --seed 7 --days 1 --json": "test_a_simulated_day_keeps_every_promise",
     "CALLMATRIX_PUBLIC_URL=https://calls.example.com .venv/bin/callmatrix serve": (
@@ -92,13 +94,13 @@ async def said(process: asyncio.subprocess.Process, text: str) -> list[str]:
                 return lines
 
 
-async def output(command: str, env: dict[str, str]) -> str:
+async def output(command: str, env: dict[str, str], *, ends: tuple[int, ...] = (0,)) -> str:
     process = await asyncio.create_subprocess_exec(
         *command.split(), cwd=ROOT, env=env, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
     async with asyncio.timeout(START_S):
         out, errors = await process.communicate()
-    assert process.returncode == 0, out.decode() + errors.decode()
+    assert process.returncode in ends, out.decode() + errors.decode()
     return out.decode()
 
 
@@ -110,6 +112,9 @@ async def test_make_demo_runs_the_product_and_a_call_can_be_placed(tmp_path: Pat
         told = await output(".venv/bin/callmatrix call +12135550101 --press 1,94105", env)
         assert "+14155550199 dials +12135550101" in told
         assert "Who gets the call, by auction" in told
+        asked = await output(BIDDER, env | {"CALLMATRIX_ALLOW_LOOPBACK": "1"}, ends=(0, 1))  # 1: no bid
+        assert "/redwood/ping" in asked
+        assert "plumbing" in asked
         async with aiohttp.ClientSession() as session:
             async with session.get(f"{env['CALLMATRIX_PUBLIC_URL']}/docs") as page:
                 assert page.status == 200
