@@ -343,6 +343,19 @@ async def test_the_end_of_the_process_is_an_answer_too() -> None:
 
 
 @on_each_loop
+async def test_the_process_can_end_at_any_moment_of_an_opening() -> None:
+    for turns in range(12):
+        async with bidder(answering(ok())) as one, pinging() as pinger:
+            askings = [asking(one.url, f"off_{number}") for number in range(10)]
+            asked = asyncio.create_task(pinger.ask(askings, deadline_ms=PATIENT_MS))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            await pinger.close()
+            assert {each.code for each in await asked} <= {"", "unreachable", "overloaded"}
+            assert pinger.connections == 0
+
+
+@on_each_loop
 async def test_a_bidder_that_nobody_listens_for_is_unreachable() -> None:
     async with bidder(once(ok())) as gone:
         url = gone.url

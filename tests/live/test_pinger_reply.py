@@ -48,7 +48,7 @@ def read(parts: list[bytes], *, clean: bool) -> tuple[object, ...]:
     for part in parts:
         over = reader.feed(part)
         assert over == reader.over
-        assert len(reader.body) <= MAX_BODY_BYTES
+        assert len(reader.body()) <= MAX_BODY_BYTES
         if over:
             break
     else:
@@ -57,11 +57,11 @@ def read(parts: list[bytes], *, clean: bool) -> tuple[object, ...]:
     assert reader.over
     assert reader.code in CODES
     if reader.code:
-        assert (reader.body, reader.reusable) == (b"", False)
+        assert (reader.body(), reader.reusable) == (b"", False)
         assert reader.detail
     else:
         assert 200 <= reader.status <= 999
-    return reader.code, reader.status, reader.body
+    return reader.code, reader.status, reader.body()
 
 
 @given(stream=streams, at=cuts, clean=st.booleans())
@@ -97,7 +97,7 @@ def test_one_reply_after_the_other_is_read_on_one_connection(
             reply = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
         overs = [reader.feed(part) for part in pieces(reply, at)]
         assert overs == [False] * (len(overs) - 1) + [True]
-        assert (reader.code, reader.status, reader.body, reader.reusable) == ("", 200, body, True)
+        assert (reader.code, reader.status, reader.body(), reader.reusable) == ("", 200, body, True)
         reader.start()
 
 

@@ -11,6 +11,7 @@ import ssl
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final, cast
 
 import msgspec
@@ -20,11 +21,13 @@ from callmatrix.bench.certificate import Certificate
 from callmatrix.world import monotonic_s
 
 MAX_PORT_TRIES: Final = 50
+MAX_HEADS: Final = 10_000
 MAX_RECORD_BYTES: Final = 16_384
 _BODY: Final = (
     '{{"bid_id":"b-0123456789","amount":"23.50","currency":"USD","expires_in_s":30,'
-    '"destination":"+13125550143","min_s":90,"reference":"{filler}","sent_us":"{sent_us:016d}"}}'
+    '"destination":"+13125550143","min_s":90,"reference":"r0123456789","sent_us":"{sent_us}"}}'
 )
+_SENT_DIGITS: Final = 16
 _HEAD: Final = (
     "HTTP/1.1 {status}\r\ndate: Mon, 02 Mar 2026 16:20:00 GMT\r\nserver: bidder\r\n"
     "content-type: application/json\r\ncache-control: no-store\r\nx-request-id: 0123456789abcdef\r\n"
@@ -47,12 +50,25 @@ class Ports(msgspec.Struct, frozen=True, kw_only=True):
     tls: int
 
 
+class _Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    kind: bytes
+    delay_s: float
+    length: int
+
+
 def _whole(status: str, body: str) -> bytes:
     return (_HEAD.format(status=status, length=len(body)) + body).encode()
 
 
+_BID: Final = _whole("200 OK", _BODY.format(sent_us="%0*d")).replace(
+    # The reply is as long as with the digits.
+    f"content-length: {len(_BODY.format(sent_us='%0*d'))}".encode(),
+    f"content-length: {len(_BODY.format(sent_us='0' * _SENT_DIGITS))}".encode(),
+)
+
+
 def _bid() -> bytes:
-    return _whole("200 OK", _BODY.format(filler="r" * 12, sent_us=int(monotonic_s() * 1e6)))
+    return _BID % (_SENT_DIGITS, int(monotonic_s() * 1e6))
 
 
 _FIXED: Final[dict[bytes, bytes]] = {
@@ -98,19 +114,18 @@ class Bidder(asyncio.Protocol):
             data = self._opened(self._tls, data)
         read = self._read + data if self._read else data
         end = read.find(b"\r\n\r\n")
-        if end < 0 or len(read) < end + 4 + _length(read):
+        wanted = _wanted(read[:end]) if end >= 0 else None
+        if wanted is None or len(read) < end + 4 + wanted.length:
             self._read = read
             return
         self._read = b""
-        _, kind, *more = read[: read.index(b" ", 6)].split(b"/")
-        if kind == b"bid":
-            delay_us = int(more[0])
-            if delay_us:
-                asyncio.get_running_loop().call_later(delay_us / 1e6, self._send, _bid)
+        if wanted.kind == b"bid":
+            if wanted.delay_s:
+                asyncio.get_running_loop().call_later(wanted.delay_s, self._send, _bid)
             else:
                 self._send(_bid)
-        elif kind != b"never":
-            self._send(lambda: _FIXED[kind])
+        elif wanted.kind != b"never":
+            self._send(lambda: _FIXED[wanted.kind])
 
     def _opened(self, tls: ssl.SSLObject, data: bytes) -> bytes:
         self._incoming.write(data)
@@ -140,15 +155,17 @@ class Bidder(asyncio.Protocol):
         self._transport.write(data)
 
 
-def _length(read: bytes) -> int:
-    """The body's, by a header of any spelling; 0 without."""
-    start = read.find(b"ontent-")
-    while start >= 0:
-        name, _, value = read[start : read.index(b"\r\n", start)].partition(b":")
-        if name.lower() == b"ontent-length":
-            return int(value)
-        start = read.find(b"ontent-", start + 1)
-    return 0
+@lru_cache(MAX_HEADS)
+def _wanted(head: bytes) -> _Wanted:
+    """What a request's head asks for; pingers say the same again and again."""
+    line, *headers = head.split(b"\r\n")
+    _, kind, *more = line.split(b" ")[1].split(b"/")
+    length = 0
+    for header in headers:
+        name, _, value = header.partition(b":")
+        if name.lower() == b"content-length":
+            length = int(value)
+    return _Wanted(kind=kind, delay_s=int(more[0]) / 1e6 if more else 0.0, length=length)
 
 
 def _listening(addresses: tuple[str, ...]) -> list[socket.socket]:

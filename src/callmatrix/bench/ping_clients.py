@@ -36,7 +36,19 @@ class Got(msgspec.Struct, frozen=True):
 NOTHING: Final = Got()
 
 
-Auction = Callable[[], Awaitable[Sequence[Got]]]
+class Reply(Protocol):
+    """What is asked of whatever a client brings back."""
+
+    @property
+    def status(self) -> int:
+        """The status, 0 where nothing came."""
+
+    @property
+    def body(self) -> bytes:
+        """The body, whole."""
+
+
+Auction = Callable[[], Awaitable[Sequence[Reply]]]
 """Asks all at once; what came by the deadline, in the order asked."""
 
 
@@ -55,7 +67,11 @@ class Ours:
 
     def __init__(self, authority: str) -> None:
         self._pinger = open_pinger(
-            allow_loopback=True, world=RealWorld(), extra_ca=authority, throttling="simulate"
+            allow_loopback=True,
+            world=RealWorld(),
+            extra_ca=authority,
+            throttling="simulate",
+            max_opening=MAX_KEPT,
         )
 
     def auction(self, pings: Sequence[Ping], *, deadline_ms: int) -> Auction:
@@ -76,15 +92,12 @@ class Ours:
             for place, ping in enumerate(pings)
         ]
 
-        async def held() -> Sequence[Got]:
-            got = []
-            for asking, answered in zip(
-                askings, await pinger.ask(askings, deadline_ms=deadline_ms), strict=True
-            ):
+        async def held() -> Sequence[Reply]:
+            answers = await pinger.ask(askings, deadline_ms=deadline_ms)
+            for asking, answered in zip(askings, answers, strict=True):
                 if not answered.code:
                     pinger.verdict(asking.bidder, good=answered.status < 300)
-                got.append(Got(answered.status, answered.body))
-            return got
+            return answers
 
         return held
 
@@ -112,7 +125,7 @@ class Aiohttp:
         """A task for each; those that are not done at the deadline are cancelled."""
         prepared = [(URL(ping.url), ping.body) for ping in pings]
 
-        async def held() -> Sequence[Got]:
+        async def held() -> Sequence[Reply]:
             tasks = [asyncio.create_task(self._ask(url, body)) for url, body in prepared]
             _, late = await asyncio.wait(tasks, timeout=deadline_ms / 1_000)
             for task in late:
@@ -163,7 +176,7 @@ class Pycurl:
     def auction(self, pings: Sequence[Ping], *, deadline_ms: int) -> Auction:
         """A transfer for each; those that are not done at the deadline are taken out."""
 
-        async def held() -> Sequence[Got]:
+        async def held() -> Sequence[Reply]:
             transfers = [self._transfer(ping) for ping in pings]
             futures = [self._multi.add_handle(transfer.curl) for transfer in transfers]
             await asyncio.wait(futures, timeout=deadline_ms / 1_000)

@@ -94,7 +94,7 @@ class Connection(asyncio.Protocol):
         self._round = ping_round
         self._place = place
         self._payload = payload
-        ping_round.carried(place, self)
+        ping_round.carriers[place] = self
 
     def carry(self, ping_round: Round, place: int, payload: bytes) -> None:
         """Send a ping; the connection was idle."""
@@ -102,7 +102,7 @@ class Connection(asyncio.Protocol):
         self._place = place
         self._payload = payload
         self._reused = True
-        ping_round.carried(place, self)
+        ping_round.carriers[place] = self
         self._send()
 
     def leave(self, *, now_s: float, failed: bool) -> str:
@@ -149,7 +149,7 @@ class Connection(asyncio.Protocol):
                 Answered(
                     key=waiting.askings[self._place].key,
                     status=0 if reader.code else status,
-                    body=reader.body,
+                    body=reader.body(),
                     code=code,
                     detail=reader.detail,
                     reused=self._reused,
@@ -186,6 +186,16 @@ class Connection(asyncio.Protocol):
             self._standing.heard(code, monotonic_s())
             waiting.refuse(self._place, code, detail[:200])
         self.drop()
+
+    def forsake(self) -> bool:
+        """Connecting was given up. Where the transport was there just then, the loop closes it and may not
+        say so (uvloop does not): then this is the connection's end. Whether it was there."""
+        if self._transport is None:
+            return False
+        self._transport.abort()
+        self._transport = None
+        self.fail("unreachable", "The connection was given up while it opened")
+        return True
 
     def drop(self) -> None:
         """End it at once. Whoever waits for its answer must have been told."""
@@ -252,22 +262,18 @@ class Connection(asyncio.Protocol):
         if tls is not None:
             data = self._opened_data(tls, data)
         if data:
-            self._read(data)
+            if self._state == _ASKED:
+                now_s = monotonic_s()
+                if not self._first_s:
+                    self._first_s = now_s
+                if self._reader.feed(data):
+                    self._finish(now_s)
+            elif self._state != _CLOSED:
+                # Nobody asked: taken for the next reply, it would answer a question that it has not heard.
+                self.drop()
         if tls is not None and tls.ended:
             # The other side may wait for ours before it ends the transport.
             self._broken(clean=True, detail="")
-
-    def _read(self, data: bytes) -> None:
-        if self._state != _ASKED:
-            if self._state != _CLOSED:
-                # Nobody asked: taken for the next reply, it would answer a question that it has not heard.
-                self.drop()
-            return
-        now_s = monotonic_s()
-        if not self._first_s:
-            self._first_s = now_s
-        if self._reader.feed(data):
-            self._finish(now_s)
 
     def _opened_data(self, tls: Tls, data: bytes) -> bytes:
         """What TLS bytes say; the handshake's say nothing."""
@@ -283,8 +289,11 @@ class Connection(asyncio.Protocol):
         except ssl.SSLError as error:
             self._broken(clean=False, detail=f"TLS: {_reason(error)}")
             return b""
-        if tls.owes and self._transport is not None:
-            self._transport.write(tls.to_send())
+        if not said and self._transport is not None:
+            # What was no reply may want one; what came beside a reply waits for the next request.
+            owed = tls.to_send()
+            if owed:
+                self._transport.write(owed)
         return said
 
     def eof_received(self) -> None:

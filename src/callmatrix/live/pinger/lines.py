@@ -208,7 +208,10 @@ class Line:
                 async with asyncio.timeout(None if last else ADDRESS_S):
                     await loop.create_connection(lambda: connection, address, self._origin.port)
                 return
+            except asyncio.CancelledError:
+                connection.forsake()
+                raise
             except (OSError, TimeoutError):
                 self._lines.names.unreachable(self._origin.host, address)
-                if last:
+                if connection.forsake() or last:
                     raise

@@ -112,7 +112,7 @@ class Pinger:
         """Say whether a whole reply was usable (a bid or an orderly no): it feeds the throttle."""
         known = self._bidders.get(bidder)
         if known is not None:
-            known.standing.judged(good=good, now_s=monotonic_s())
+            known.standing.judged(good=good)
 
     def health(self, bidder: str) -> Health:
         """How a bidder stands; one that was never asked stands well."""

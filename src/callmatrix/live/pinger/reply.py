@@ -46,23 +46,22 @@ class ReplyReader:
     def __init__(self) -> None:
         self._parser = httptools.HttpResponseParser(self)
         self._parts: list[bytes] = []
+        self._surplus = False
+        self.code: Code = ""
+        self.detail = ""
+        self.reusable = False
+        self.status = 0
         self.start()
 
     def start(self) -> None:
-        """Expect a reply."""
+        """Expect a reply; the one before, if any, left the connection reusable."""
         self._head = b""
         self._head_done = False
         self._informational = 0
         self._parts.clear()
         self._size = 0
-        self._surplus = False
-        self.code: Code = ""
-        self.detail = ""
         self.over = False
-        self.reusable = False
-        self.status = 0
 
-    @property
     def body(self) -> bytes:
         """The reply's body as far as it came."""
         parts = self._parts
@@ -71,10 +70,13 @@ class ReplyReader:
     def feed(self, data: bytes) -> bool:
         """Read on; whether the reply is over. Never raises."""
         try:
-            if self._head_done:
-                self._parser.feed_data(data)
+            if self._head_done or self._head or len(data) > MAX_HEAD_BYTES:
+                self._feed_part(data)
             else:
-                self._feed_head(data)
+                # The usual reply comes whole. Where it has many lines, headers are counted for themselves.
+                self._parser.feed_data(data)
+                if not self.over or data.count(b"\n") > MAX_HEADERS:
+                    self._note_head(data)
         except _Stop:
             pass
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
@@ -93,32 +95,31 @@ class ReplyReader:
             return
         self._give_up("unreachable", "The connection broke off inside the answer")
 
-    def _feed_head(self, data: bytes) -> None:
-        head = self._head + data if self._head else data
-        if len(head) > MAX_HEAD_BYTES:
-            # What may be head is read alone: only then is it known whether the rest is head too.
-            room = MAX_HEAD_BYTES - len(self._head)
-            self._parser.feed_data(data[:room])
-            if not self._head_done:
-                self._give_up("too_large", f"Its headers are longer than {MAX_HEAD_BYTES} bytes")
-                raise _Stop
-            self._note_head(head)
-            self._parser.feed_data(data[room:])
-            return
-        self._parser.feed_data(data)
+    def _feed_part(self, data: bytes) -> None:
         if self._head_done:
-            self._note_head(head)
-        else:
-            self._head = head
-            if head.count(b"\n") > MAX_HEADERS + 2 * MAX_INFORMATIONAL:
-                self._too_many()
+            self._parser.feed_data(data)
+            return
+        head = self._head + data
+        room = MAX_HEAD_BYTES - len(self._head)
+        # What may be head is read alone: only then is it known whether the rest is head too.
+        self._parser.feed_data(data[:room])
+        if not self._head_done and len(head) > MAX_HEAD_BYTES:
+            self._give_up("too_large", f"Its headers are longer than {MAX_HEAD_BYTES} bytes")
+            raise _Stop
+        self._note_head(head)
+        if room < len(data):
+            self._parser.feed_data(data[room:])
 
     def _note_head(self, head: bytes) -> None:
         """Count the headers, and keep them where the reply is not over: they say how it may end."""
-        end = head.find(_HEAD_END)
+        if not self._head_done:
+            self._head = head
+            if head.count(b"\n") > MAX_HEADERS + 2 * MAX_INFORMATIONAL:
+                self._too_many()
+            return
         if self._informational:
             head = _without_informational(head)
-            end = head.find(_HEAD_END)
+        end = head.find(_HEAD_END)
         if head.count(b"\n", 0, end) > MAX_HEADERS:
             self._too_many()
         if not self.over:

@@ -17,27 +17,24 @@ class Carrying(Protocol):
 
 
 class Round:
-    """The pings of one auction: one answer each, one future for all of them."""
+    """The pings of one auction: one answer each, one future for all of them. Who carries a ping puts itself
+    into its place of `carriers`."""
 
-    __slots__ = ("_carriers", "_future", "_left", "_limits_ms", "answers", "askings", "started_s")
+    __slots__ = ("_future", "_left", "_limits_ms", "answers", "askings", "carriers", "started_s")
 
     def __init__(self, askings: Sequence[Asking], *, deadline_ms: int) -> None:
         self.askings = askings
         self.started_s = monotonic_s()
         self.answers: list[Answered | None] = [None] * len(askings)
-        self._carriers: list[Carrying | None] = [None] * len(askings)
+        self.carriers: list[Carrying | None] = [None] * len(askings)
         self._limits_ms = [min(asking.timeout_ms, deadline_ms) for asking in askings]
         self._left = len(askings)
         self._future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    def carried(self, place: int, by: Carrying) -> None:
-        """Say who carries a ping from now on."""
-        self._carriers[place] = by
-
     def answer(self, place: int, answered: Answered) -> None:
         """The one answer of a ping."""
         self.answers[place] = answered
-        self._carriers[place] = None
+        self.carriers[place] = None
         self._left -= 1
         if not self._left and not self._future.done():
             self._future.set_result(None)
@@ -69,13 +66,13 @@ class Round:
         total_us = int((now_s - self.started_s) * 1e6)
         for place, answered in enumerate(self.answers):
             if answered is None and self._limits_ms[place] <= limit_ms:
-                carrier = self._carriers[place]
+                carrier = self.carriers[place]
                 detail = carrier.leave(now_s=now_s, failed=True) if carrier is not None else ""
                 key = self.askings[place].key
                 self.answer(place, Answered(key=key, code="timed_out", detail=detail, total_us=total_us))
 
     def _abandon(self) -> None:
         """Whoever asked has gone: what still comes belongs to nobody."""
-        for carrier in self._carriers:
+        for carrier in self.carriers:
             if carrier is not None:
                 carrier.leave(now_s=monotonic_s(), failed=False)

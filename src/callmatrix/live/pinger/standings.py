@@ -4,6 +4,7 @@ from typing import Final
 
 from callmatrix.live.pinger.throttle import Throttle
 from callmatrix.live.pinger.values import Code, Health
+from callmatrix.world import monotonic_s
 
 # What a bidder did to us; being busy, throttled or overloaded is our own doing.
 _FAILURES: Final = frozenset(("timed_out", "unreachable", "too_large", "malformed", "redirected"))
@@ -44,12 +45,13 @@ class Standing:
         elif code in _FAILURES:
             self.throttle.record(good=False, now_s=now_s)
 
-    def judged(self, *, good: bool, now_s: float) -> None:
+    def judged(self, *, good: bool) -> None:
         """A whole reply was usable or not; so a status 5xx counts once. More verdicts than replies, as on
         pings that failed and have counted already, change nothing."""
         if self._unjudged:
             self._unjudged -= 1
-            self.throttle.record(good=good, now_s=now_s)
+            if not (good and self.throttle.clean):
+                self.throttle.record(good=good, now_s=monotonic_s())
 
     def health(self, now_s: float) -> Health:
         """The numbers as a value."""

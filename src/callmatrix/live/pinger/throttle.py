@@ -33,6 +33,11 @@ class Throttle:
         """Whether there may be anything to skip; cheap, for every ping."""
         return self._failing >= FORGIVEN
 
+    @property
+    def clean(self) -> bool:
+        """Whether nothing has failed yet: then a success changes nothing."""
+        return not self._failing
+
     def failing(self, now_s: float) -> float:
         """The share of failures, faded by the time since the last one was recorded."""
         return self._failing * math.exp2(-max(0.0, now_s - self._at_s) / HALF_LIFE_S)

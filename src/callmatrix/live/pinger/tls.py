@@ -66,11 +66,6 @@ class Tls:
         self.resumed = bool(self._object.session_reused)
         return True
 
-    @property
-    def owes(self) -> bool:
-        """Whether there is anything `to_send`."""
-        return bool(self._outgoing.pending)
-
     def to_send(self) -> bytes:
         """What the wire is owed."""
         return self._outgoing.read()
@@ -86,16 +81,16 @@ class Tls:
         incoming = self._incoming
         incoming.write(data)
         said = b""
-        # One record a turn, and each takes bytes away.
-        while incoming.pending and not self.ended:
+        # One record a turn, mostly the only one, and each takes bytes away.
+        while incoming.pending:
             try:
                 more = self._object.read(MAX_RECORD_BYTES)
             except ssl.SSLWantReadError:
                 break
-            if more:
-                said = said + more if said else more
-            else:
+            if not more:
                 self.ended = True
+                break
+            said = said + more if said else more
         return said
 
     def remember(self) -> None:
