@@ -7,6 +7,7 @@ test("money is shown to the cent, and with the digits that it has beyond", () =>
   expect(money("12.500000", "USD")).toBe("$12.50");
   expect(money("1234.56", "USD", "whole")).toBe("$1,235");
   expect(money("-0.0085", "USD", "cents")).toBe("-$0.01");
+  expect(money("-0.0085", "USD", "whole")).toBe("$0");
   expect(money("7", "EUR")).toBe("€7.00");
 });
 

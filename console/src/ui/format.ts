@@ -17,6 +17,8 @@ export function money(amount: string, currency: string, round?: "cents" | "whole
       currency,
       minimumFractionDigits: digits,
       maximumFractionDigits: digits,
+      // What rounds to nothing has no sign.
+      signDisplay: "negative",
     });
     moneyFormats.set(key, format);
   }

@@ -48,7 +48,9 @@ export const theme = createTheme({
     MultiSelect: { defaultProps: { size: "sm", comboboxProps: { shadow: "md" } } },
     NumberInput: { defaultProps: { size: "sm" } },
     Textarea: { defaultProps: { size: "sm" } },
-    Modal: { defaultProps: { centered: true, radius: "lg", transitionProps: { duration: 120 } } },
+    Modal: {
+      styles: { title: { fontWeight: 600 }, content: { border: "1px solid var(--cm-line)" } },
+      defaultProps: { centered: true, radius: "lg", transitionProps: { duration: 120 } } },
     // The placeholder that takes the focus first is no child that a menu may have.
     Menu: { defaultProps: { withInitialFocusPlaceholder: false, shadow: "md", radius: "md", transitionProps: { duration: 80 } } },
     Tooltip: { defaultProps: { openDelay: 350, transitionProps: { duration: 80 } } },
