@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -26,7 +27,7 @@ from callmatrix.api.rtb import RtbLane
 from callmatrix.core import geo
 from callmatrix.core.campaign import Account
 from callmatrix.core.ids import PREFIXES, AccountId, UserId
-from callmatrix.live import jobs, replay, schedule, sweeps
+from callmatrix.live import auctions, jobs, replay, schedule, sweeps
 from callmatrix.live.admission import Admission
 from callmatrix.live.app import App, Background, RecentCalls
 from callmatrix.live.catalog import open_catalog
@@ -148,6 +149,7 @@ def _loops(app: App) -> tuple[Coroutine[Any, Any, None], ...]:
         app.catalog.run(),
         app.masks.run(),
         app.performances.run(),
+        auctions.keep_warm(app),
         jobs.work(app, schedule.JOBS),
         schedule.run(app),
         sweeps.run(app),
@@ -247,11 +249,19 @@ async def _keep_up(dsn: str, listening: socket.socket, stop: asyncio.Event) -> N
         await asyncio.sleep(RESTART_AFTER_S)
 
 
+def allow_sockets() -> None:
+    """Let this process open as many sockets as the system lets it: bidders, carriers and pages share them."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError):  # some systems name a limit that they then refuse
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 def serve(settings: Settings, *, inherited: int | None = None) -> None:
     """Run the server, with its database where the settings name none, until it is told to stop.
 
     `inherited` is the descriptor of a listening socket; then the database is there and migrated.
     """
+    allow_sockets()
     if inherited is not None and settings.database_url is not None:
         with socket.socket(fileno=inherited) as listening:
             uvloop.run(serve_one(settings, dsn=settings.database_url, listening=listening))

@@ -24,7 +24,7 @@ from callmatrix.core.campaign import (
 from callmatrix.core.pricing import BidPrice
 from callmatrix.gateway import bidders as stub
 from callmatrix.gateway.bidders import Accepts, Bidders, Bids, Declines, Errors, Malformed, Refuses, Silent
-from callmatrix.live import jobs, schedule
+from callmatrix.live import auctions, jobs, schedule
 from callmatrix.live.calls import LEASE_S
 from callmatrix.live.pinger import open_pinger
 from callmatrix.store import catalog
@@ -336,3 +336,15 @@ async def test_a_call_from_a_listed_phone_touches_nothing_and_pings_only_if_it_w
     touched = [await one(db, f"select count(*) from {table}") for table in tables]
     assert touched == [0, 0, 0]
     assert await one(db, "select test from call") is True
+
+
+async def test_connections_to_the_bidders_of_live_campaigns_are_kept_open(
+    db: Database, start: Start, world: SteeredWorld
+) -> None:
+    async with bidding(world, stub.Bidder(name="bids", behaviour=bids(4_000))) as (_, url):
+        await save_network(db, bid_offer(1, url, "bids"), bid_offer(2, url, "bids", mode="paused"))
+        process = await start()
+        await auctions.warm(process.app)
+        assert process.app.pinger.idle == auctions.WARM_CONNECTIONS
+        await Line(process).arrive()
+        assert '"reused": true' in str(await one(db, RETURNED))

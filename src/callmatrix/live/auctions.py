@@ -1,5 +1,7 @@
 """Holds auctions: asks the bidders, reads what they say, keeps the evidence; and posts leads to winners."""
 
+import asyncio
+import logging
 from datetime import datetime
 from typing import Final
 
@@ -44,6 +46,12 @@ from callmatrix.world import monotonic_s
 # Answers that say that a bidder works: the others feed its throttle.
 _ORDERLY: Final = ("", "no_bid", "terms_min_s", "terms_duplicates")
 POST_TIMEOUT_MS: Final = 10_000
+WARM_EVERY_S: Final = 10.0
+WARM_CONNECTIONS: Final = 2
+MAX_WARMED: Final = 500
+
+
+_log = logging.getLogger(__name__)
 
 
 class PostFailed(Exception):
@@ -60,6 +68,33 @@ class _Asked(msgspec.Struct):
     request: HttpRequest | None = None
     refused: NoBid | None = None
     answered: Answered | None = None
+
+
+async def keep_warm(app: App) -> None:
+    """Keep connections to the bidders of live auctions open, until cancelled: an auction that has to open
+    twenty at once is slow just when many callers come."""
+    while True:
+        try:
+            await warm(app)
+        except Exception:  # the next round starts anew
+            _log.exception("connections to bidders could not be kept")
+        await asyncio.sleep(WARM_EVERY_S)
+
+
+async def warm(app: App) -> None:
+    """Open what is missing of `WARM_CONNECTIONS` to each bidder that a call could be offered to now."""
+    at = app.world.now()
+    wanted: dict[str, str] = {}
+    for account in app.catalog.accounts():
+        for plan in app.catalog.plans(account.id):
+            if app.catalog.campaign_standing(account.id, plan.campaign.id, at) != ("live", True):
+                continue
+            for offer_id in plan.routing.ids(plan.routing.bidding & plan.routing.open_mask(at)):
+                bidder = plan.offers[offer_id].bidder
+                assert bidder is not None
+                wanted[bidder_name(account.id, offer_id)] = bidder.ping_url
+    bidders_at_once = list(wanted.items())[:MAX_WARMED]
+    await asyncio.gather(*(app.pinger.prewarm(url, name, WARM_CONNECTIONS) for name, url in bidders_at_once))
 
 
 async def hold(

@@ -180,6 +180,11 @@ class Catalog:
         standing = self._accounts.get(account_id)
         return None if standing is None else standing.plans.get(campaign_id)
 
+    def plans(self, account_id: AccountId) -> tuple[CompiledPlan, ...]:
+        """The plans that new calls of an account's campaigns are pinned to."""
+        standing = self._accounts.get(account_id)
+        return () if standing is None else tuple(standing.plans.values())
+
     async def current(self, account_id: AccountId, campaign_id: CampaignId) -> CompiledPlan | None:
         """As `plan`, after everything that is saved by now is in force: for people, not for calls."""
         await self.refresh(account_id)
