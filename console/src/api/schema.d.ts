@@ -2088,6 +2088,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/endpoints/{id}/warnings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What the endpoint may go on with, but somebody should know
+         * @description Bids owed before a buyer owes; fields that offers need and sellers need not send.
+         *
+         *     For the roles admin, manager, analyst; an API key needs the scope read.
+         */
+        get: operations["list_endpoint_warnings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/rtb-bids": {
         parameters: {
             query?: never;
@@ -2594,6 +2616,26 @@ export interface paths {
          * @description For the roles admin, manager, analyst; an API key needs the scope read.
          */
         get: operations["list_near_caps"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/offers/{id}/refusals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Why an offer got no more calls today
+         * @description For the roles admin, manager, analyst; an API key needs the scope read.
+         */
+        get: operations["read_offer_refusals"];
         put?: never;
         post?: never;
         delete?: never;
@@ -5836,7 +5878,7 @@ export interface components {
         };
         /**
          * ToldBid
-         * @description One request: the bid that it got and what became of it, or why it got none. Publishers see their own ones, without `revenue` (what we expect to earn), `offer_id`, `detail` and `lead_id` (what its auctions are kept by).
+         * @description One request: the bid that it got and what became of it, or why it got none. Publishers see their own ones, without `revenue` (what we expect to earn), `offer_id`, `detail`, and `lead_id`, by which its auctions are kept.
          */
         ToldBid: {
             id: string;
@@ -6239,6 +6281,28 @@ export interface components {
                 [key: string]: string | null;
             };
             figures: components["schemas"]["Figures"];
+        };
+        /**
+         * OfferRefusals
+         * @description Of the `decisions` since midnight (in the account's zone) whose plan had the offer, `taken` chose it; `reasons` sum to the others, the most frequent first. `more`: there were calls before those counted.
+         */
+        OfferRefusals: {
+            offer_id: string;
+            /** Format: date-time */
+            since: string;
+            decisions: number;
+            taken: number;
+            reasons: components["schemas"]["RefusedFor"][];
+            more: boolean;
+        };
+        /**
+         * RefusedFor
+         * @description How many decisions refused the offer for one reason, and the call of the latest of them.
+         */
+        RefusedFor: {
+            code: string;
+            count: number;
+            last_call_id: string;
         };
         /**
          * TransactionPage
@@ -13299,6 +13363,37 @@ export interface operations {
             };
         };
     };
+    list_endpoint_warnings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemPage"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
     list_rtb_bids: {
         parameters: {
             query?: {
@@ -14511,6 +14606,37 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["OwnerCapsPage"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    read_offer_refusals: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OfferRefusals"];
                 };
             };
             /** @description Refused */

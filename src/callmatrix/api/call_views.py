@@ -18,8 +18,8 @@ from callmatrix.store.db import Row
 
 class CallSummary(msgspec.Struct, frozen=True, kw_only=True):
     """One call in a list. `answered_at`: of a call in the air, since when the leg that is up is answered;
-    `connected_at` is known when that leg ended. Buyers see no payout, cost or publisher, publishers no revenue, cost or buyer, and
-    neither the caller's whole number."""
+    `connected_at` is known when that leg ended. Buyers see no payout, cost or publisher, publishers no
+    revenue, cost or buyer, and neither the caller's whole number."""
 
     id: str
     state: str

@@ -38,7 +38,8 @@ COLUMNS: Final = (
     " payout_micros, cost_micros, blocked, end_reason, review, disposition, tags,"
     # Since when the leg that is up is answered: of calls in the air only, so that lists stay one lookup a row.
     " case when state <> 'ended' then (select max(a.answered_at) from attempt a"
-    " where a.account_id = call.account_id and a.call_id = call.id and a.ended_at is null) end as answered_at"
+    " where a.account_id = call.account_id and a.call_id = call.id and a.ended_at is null) end"
+    " as answered_at"
 )
 
 
