@@ -36,7 +36,7 @@ COLUMNS: Final = (
     "id, state, test, campaign_id, number_id, dialed, caller, caller_state, publisher_id, buyer_id, offer_id,"
     " arrived_at, connected_at, converted_at, paid_at, ended_at, duration_ms, bridged_ms, revenue_micros,"
     " payout_micros, cost_micros, blocked, end_reason, review, disposition, tags,"
-    # Since when the leg that is up is answered: of calls in the air only, so that lists stay one lookup a row.
+    # Since when the leg that is up is answered; of calls in the air only, so that long lists ask no more.
     " case when state <> 'ended' then (select max(a.answered_at) from attempt a"
     " where a.account_id = call.account_id and a.call_id = call.id and a.ended_at is null) end"
     " as answered_at"
