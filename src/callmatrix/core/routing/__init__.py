@@ -17,7 +17,7 @@ from callmatrix.core.routing.values import (
     Shut,
     Trace,
 )
-from callmatrix.core.routing.why import explain, why_not
+from callmatrix.core.routing.why import explain, verdict, why_not
 
 __all__ = [
     "FALLBACK_PRIORITY",
@@ -38,5 +38,6 @@ __all__ = [
     "Trace",
     "decide",
     "explain",
+    "verdict",
     "why_not",
 ]

@@ -35,6 +35,18 @@ def why_not(plan: Routable, trace: Trace, *, given: Given, offer_id: OfferId) ->
     return _explainer(plan.routing, trace, given)(offer_id)
 
 
+def verdict(index: Index, trace: Trace, *, offer_id: OfferId) -> str | None:
+    """What became of one offer of the plan in a decision, by its code alone; None: it was chosen."""
+    position = index.position_of[offer_id]
+    if trace.ranked and trace.ranked[0].offer_id == offer_id:
+        return None
+    for shut in trace.removed:
+        if int(shut.mask, 16) >> position & 1:
+            return shut.code
+    is_lower = int(trace.lower_tier, 16) >> position & 1
+    return "lower_tier" if is_lower and not trace.same_buyer else "outbid"
+
+
 def _explainer(index: Index, trace: Trace, given: Given) -> Callable[[OfferId], Explained]:
     removed = [(shut.code, int(shut.mask, 16)) for shut in trace.removed]
     lower = int(trace.lower_tier, 16)
