@@ -230,7 +230,7 @@ class MemoryBackend:
     def _remember(self, call: Call) -> None:
         """The rotation and the caller's history, as the call stands now."""
         last = call.attempts[-1]
-        if last.state == "dialling" and last.offer_id is not None:
+        if last.state == "dialling" and last.offer_id is not None and not call.test:
             rotation = self._rotation.setdefault(call.campaign_id, {})
             rotation[last.offer_id] = (last.reserved_at, last.id)
         if call.caller is None or call.connected_at is None or call.test:
