@@ -81,9 +81,7 @@ async def _on_socket(settings: Settings, wanted: Wanted, listening: socket.socke
             fresh = await seed.ensure(app, seeded, at=first_day, secret=secret, bidder_token=token, key=key)
             if fresh and wanted.history_days:
                 await app.catalog.refresh_all()
-                await history.make(
-                    app, seeded, seed=wanted.seed, starts_on=first_day.date(), days=wanted.history_days
-                )
+                await history.make(app, seeded, seed=wanted.seed, days=wanted.history_days, now=started_at)
         await main.first_start(settings, dsn=dsn)
         async with (
             bidders.bidding(token, port=bidders_port, world=world),

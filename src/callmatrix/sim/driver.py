@@ -112,6 +112,15 @@ class Simulation:
         self._numbers: dict[str, Number] = {number.number: number for number in network.numbers}
         self._campaigns: dict[str, Campaign] = {}
 
+    async def run_until(self, visits: Iterable[Visit], *, stops_at: datetime) -> None:
+        """What the visits lead to up to an instant; what would come of them later is left out."""
+        await self._configure(self.network)
+        self._plan_days(stops_at)
+        for visit in visits:
+            await self._until(visit.at)
+            await self._arrive(visit)
+        await self._until(stops_at)
+
     async def run(self, visits: Iterable[Visit], *, ends_at: datetime) -> None:
         """Everything that the visits lead to, until nothing is open any more."""
         await self._configure(self.network)
