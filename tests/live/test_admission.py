@@ -2,7 +2,7 @@
 
 import math
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from callmatrix.live.admission import (
@@ -23,7 +23,9 @@ from callmatrix.live.admission import (
 )
 from served import SteeredWorld
 
-FLOOD_S = 10.0
+FLOOD_S = 6.0
+# Less than half of what the most impatient carrier waits, since a route takes more than one step.
+IN_TIME_S = 2.0
 COUNTS = st.integers(0, 5_000)
 SPEEDS = st.floats(0.01, 10_000.0)
 SECONDS = st.floats(0.0, 30.0)
@@ -82,6 +84,7 @@ def test_a_later_loop_never_admits_more(strain: Strain, one_s: float, other_s: f
     assert expected_s(lagged(strain, least)) <= expected_s(lagged(strain, most))
 
 
+@settings(deadline=None)
 @given(STRAINS, st.floats(0.001, 1.0))
 def test_once_its_work_is_done_a_process_turns_nobody_away(strain: Strain, every_s: float) -> None:
     at_s = strain.at_s
@@ -91,6 +94,7 @@ def test_once_its_work_is_done_a_process_turns_nobody_away(strain: Strain, every
     assert (strain.in_hand, shed_share(strain)) == (0, 0.0)
 
 
+@settings(deadline=None, max_examples=50)
 @given(per_s=st.floats(30.0, 400.0), over=st.floats(1.5, 10.0))
 def test_under_any_flood_what_is_admitted_is_done_in_time_and_the_process_stays_busy(
     per_s: float, over: float
@@ -112,8 +116,8 @@ def test_under_any_flood_what_is_admitted_is_done_in_time_and_the_process_stays_
             idle_s = idle_s if waiting else at_s
             waiting.append(at_s)
             strain = taken(strain, at_s)
-    assert max(waits) < FULL_S + MIN_IN_HAND / per_s
-    assert len(waits) > 0.8 * FLOOD_S * per_s
+    assert max(waits) < IN_TIME_S
+    assert len(waits) > 0.9 * FLOOD_S * per_s
 
 
 def test_a_process_that_is_flooded_turns_all_away_and_then_nobody() -> None:

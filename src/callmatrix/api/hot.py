@@ -88,6 +88,7 @@ class Lane:
         await answer(send, status, content_type, body)
 
     async def _answer(self, scope: Scope, receive: Receive) -> tuple[int, bytes, bytes]:
+        came_s = monotonic_s()
         if scope["method"] != "POST":
             raise Refused("wrong_method", "Carriers' webhooks are sent by POST")
         target = parse_path(scope["path"])
@@ -113,10 +114,17 @@ class Lane:
         ):
             self.counters.bad_signatures += 1
             raise Refused("bad_signature", "The signature is missing or wrong: check the connection's secret")
-        return await self._decide(wired, target, scope["path"], form, now)
+        return await self._decide(wired, target, scope["path"], form, now, came_s=came_s)
 
     async def _decide(
-        self, wired: Wired, target: Callback | Page, path: str, form: Form, now: datetime
+        self,
+        wired: Wired,
+        target: Callback | Page,
+        path: str,
+        form: Form,
+        now: datetime,
+        *,
+        came_s: float,
     ) -> tuple[int, bytes, bytes]:
         arrives = isinstance(target, Page) and target.kind in ARRIVALS
         ref = (wired.connection.id, form.params.get("CallSid", ""))
@@ -131,7 +139,7 @@ class Lane:
         self.counters.arrivals_now += arrives
         try:
             with self._app.admission.in_hand():
-                reply = await self._told(wired, target, form, now)
+                reply = await self._told(wired, target, form, now, came_s=came_s)
             self._database_gone = False
             return 200, XML, reply
         except DatabaseGone as error:
@@ -196,12 +204,16 @@ class Lane:
                 strain.lag_s * 1e3,
             )
 
-    async def _told(self, wired: Wired, target: Callback | Page, form: Form, now: datetime) -> bytes:
-        """The reply; `TimeoutError` at the deadline. What is given up then is not waited for: to give up a
-        statement of a database that hangs takes its time, too."""
+    async def _told(
+        self, wired: Wired, target: Callback | Page, form: Form, now: datetime, *, came_s: float
+    ) -> bytes:
+        """The reply; `TimeoutError` at the deadline, which a loop that sees requests late and sends replies
+        late has earlier. What is given up then is not waited for: to give up a statement of a database that
+        hangs takes its time, too."""
+        late_s = min(self._deadline_s / 2, monotonic_s() - came_s + 2 * self._app.admission.strain.lag_s)
         telling = asyncio.create_task(self._tell(wired, target, form, now, due_s=monotonic_s()))
         try:
-            done, _ = await asyncio.wait((telling,), timeout=self._deadline_s)
+            done, _ = await asyncio.wait((telling,), timeout=max(0.0, self._deadline_s - late_s))
             if not done:
                 raise TimeoutError
             return telling.result()

@@ -46,7 +46,8 @@ BORNE_P99_MS: Final = 1_500
 STORM: Final = 3.0
 CALM: Final = 0.5
 SLACK: Final = 2.0
-"""Answers are as before once they come within so many times the 99th percentile at the rate borne."""
+"""Answers are as before once they come within so many times the 99th percentile at the rate borne, and
+within what can be borne."""
 TRIES: Final = 2
 MAX_LOWERED: Final = 3
 LOWERED: Final = 0.85
@@ -211,7 +212,9 @@ def _told(
         "connected_p50_ms_at_3x": _quantile([one.answer_ms for one in storm if one.end == "connected"], 0.5),
         "connected_p99_ms_at_3x": _quantile([one.answer_ms for one in storm if one.end == "connected"], 0.99),
         "fail_safe_share_at_3x": sum(one.end == "failed_safe" for one in storm) / len(storm),
-        "recovery_s": recovery_s(calm, began_s=calm_began_s, normal_ms=SLACK * once_p99_ms),
+        "recovery_s": recovery_s(
+            calm, began_s=calm_began_s, normal_ms=min(SLACK * once_p99_ms, BORNE_P99_MS)
+        ),
         "static_by_overload": static,
         "dialled_unreserved": sum(one.name == "nothing_is_dialled_unreserved" for one in broken),
         "promises_broken": len({one.name for one in broken}),

@@ -10,6 +10,7 @@ from typing import Final, cast
 
 import uvloop
 
+from callmatrix.bench.outside import outside
 from callmatrix.world import Dice, dice
 
 SEED: Final = 20_261_123
@@ -74,5 +75,6 @@ async def serve(listening: socket.socket) -> None:
 
 
 if __name__ == "__main__":
+    outside()
     with socket.socket(fileno=int(sys.argv[1])) as inherited:
         uvloop.run(serve(inherited))

@@ -14,6 +14,7 @@ import aiohttp
 import msgspec
 import uvloop
 
+from callmatrix.bench.outside import outside
 from callmatrix.bench.storm_network import ASKED, SECRET, STRAIGHT, behaviour, connection
 from callmatrix.dialects.carriers.urls import page_url
 from callmatrix.gateway.callers import Caller, Press
@@ -47,7 +48,8 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True):
 
 class Outcome(msgspec.Struct, frozen=True, array_like=True):
     """What became of one caller: when they came (from the start of the first phase), how long the longest
-    answer took that they waited for, and what it all came to. `wrong` is why an answer was none."""
+    answer took that they waited for, from its asking, and what it all came to. `wrong` is why an answer was
+    none."""
 
     phase: int
     at_s: float
@@ -69,16 +71,16 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 class _Waits:
     """The answers that one caller waits for."""
 
-    __slots__ = ("due_s", "longest_s")
+    __slots__ = ("failed_s", "longest_s")
 
-    def __init__(self, due_s: float) -> None:
-        self.due_s: float | None = due_s
+    def __init__(self) -> None:
+        self.failed_s: float | None = None
         self.longest_s = 0.0
 
     def begun_s(self) -> float:
-        """When the wait for the next answer begins: of the first, when the caller should have come."""
-        due_s, self.due_s = self.due_s, None
-        return monotonic_s() if due_s is None else due_s
+        """When the wait for the next answer begins: with a request that failed and is tried again."""
+        failed_s, self.failed_s = self.failed_s, None
+        return monotonic_s() if failed_s is None else failed_s
 
 
 _waits: contextvars.ContextVar[_Waits] = contextvars.ContextVar("waits")
@@ -99,7 +101,7 @@ async def _answered(_session: aiohttp.ClientSession, trace: SimpleNamespace, _pa
 
 async def _failed(session: aiohttp.ClientSession, trace: SimpleNamespace, params: object) -> None:
     await _answered(session, trace, params)
-    _waits.get().due_s = trace.begun_s  # tried again, the wait goes on
+    _waits.get().failed_s = trace.begun_s
 
 
 def _session() -> aiohttp.ClientSession:
@@ -136,8 +138,8 @@ def _carrier(public_url: str, session: aiohttp.ClientSession, *, seed: int) -> C
     )
 
 
-async def _call(carrier: Carrier, *, number: int, phase: int, at_s: float, due_s: float) -> Outcome:
-    waits = _Waits(due_s)
+async def _call(carrier: Carrier, *, number: int, phase: int, at_s: float) -> Outcome:
+    waits = _Waits()
     _waits.set(waits)
     record = await carrier.place_call(
         Caller(
@@ -172,9 +174,7 @@ async def _place(carrier: Carrier, orders: Orders) -> Report:
             await asyncio.sleep(max(0.0, due_s - monotonic_s()))
             latest_s = max(latest_s, monotonic_s() - due_s)
             calls.append(
-                asyncio.create_task(
-                    _call(carrier, number=orders.first + len(calls), phase=number, at_s=at_s, due_s=due_s)
-                )
+                asyncio.create_task(_call(carrier, number=orders.first + len(calls), phase=number, at_s=at_s))
             )
     outcomes = await asyncio.gather(*calls)
     return Report(
@@ -205,4 +205,5 @@ async def work(public_url: str) -> None:
 
 
 if __name__ == "__main__":
+    outside()
     uvloop.run(work(sys.argv[1]))

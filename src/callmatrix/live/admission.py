@@ -9,15 +9,15 @@ import msgspec
 
 from callmatrix.world import DRAW_BITS, World, monotonic_s
 
-MIN_IN_HAND: Final = 32
+MIN_IN_HAND: Final = 24
 """With so few webhooks in hand nobody is turned away: who has so little to do is slow, not overloaded."""
-BEGIN_S: Final = 0.3
+BEGIN_S: Final = 0.2
 """The first callers are turned away once a webhook is expected to take longer than this."""
-FULL_S: Final = 1.0
+FULL_S: Final = 0.7
 """Everybody is, once it is expected to take so long. A webhook that routes takes several times the mean."""
 MEMORY_S: Final = 2.0
 """For how long, in busy time, the speed of the process is remembered."""
-UNKNOWN_PER_S: Final = 50.0
+UNKNOWN_PER_S: Final = 100.0
 """What a process is thought to do before it has done anything."""
 LAG_WEIGHT: Final = 0.2
 
