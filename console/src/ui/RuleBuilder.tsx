@@ -50,7 +50,7 @@ export function RuleBuilder(props: RuleBuilderProps) {
   };
   return (
     <div>
-      <p className={classes.summary}>{`${sentence(rule)}.`}</p>
+      <p className={classes.summary}>{sentence(rule).replace(/…?$/, (end) => end || ".")}</p>
       {rule !== null && <Part {...inside} rule={rule} path={[]} />}
       {rule === null && props.readOnly !== true && <Add {...inside} path={[]} />}
       {rule !== null && rule.kind === "leaf" && props.readOnly !== true && <Add {...inside} path={[]} />}

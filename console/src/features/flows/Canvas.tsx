@@ -188,7 +188,13 @@ function Inside(props: CanvasProps) {
       </ReactFlow>
       <Menu opened={dropped !== undefined} onClose={() => setDropped(undefined)} position="bottom-start" withinPortal trapFocus>
         <Menu.Target>
-          <span className={classes.dropped} style={{ left: dropped?.x ?? 0, top: dropped?.y ?? 0 }} />
+          <button
+            type="button"
+            tabIndex={-1}
+            aria-label="Add a node here"
+            className={classes.dropped}
+            style={{ left: dropped?.x ?? 0, top: dropped?.y ?? 0 }}
+          />
         </Menu.Target>
         <Menu.Dropdown>
           <Menu.Label>Lead to a new node</Menu.Label>

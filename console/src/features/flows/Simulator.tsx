@@ -97,7 +97,7 @@ export function Simulator(props: SimulatorProps) {
           {trial === undefined ? "Call" : "Again"}
         </Button>
       </Group>
-      <Group gap={8} grow>
+      <Group gap={8} grow className={classes.settings} data-on={trial !== undefined || undefined}>
         <TextInput label="Time" description="now where it is empty" type="datetime-local" value={at} onChange={(event) => setAt(event.currentTarget.value)} />
         <NumberInput label="Chance" description="of splits; by lot" min={0} allowDecimal={false} hideControls value={seed} onChange={setSeed} />
       </Group>

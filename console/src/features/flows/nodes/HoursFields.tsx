@@ -1,5 +1,6 @@
-import { ActionIcon, Button, Text, TextInput } from "@mantine/core";
+import { ActionIcon, Button, Text } from "@mantine/core";
 import { IconPlus, IconX } from "@tabler/icons-react";
+import { ZoneSelect } from "../../../ui/record/ZoneSelect";
 import classes from "./Nodes.module.css";
 import { clockOf, DAYS, type Hours, minuteOf, type Span, spanOf } from "./week";
 
@@ -13,13 +14,11 @@ export function HoursFields(props: { hours: Hours; onChange: (hours: Hours) => v
   const change = (at: number, span: Span | null) => set(hours.spans.flatMap((one, place) => (place === at ? (span === null ? [] : [span]) : [one])));
   return (
     <>
-      <TextInput
-        label="Time zone"
-        description="A name such as America/Chicago"
+      <ZoneSelect
         value={hours.time_zone}
         error={props.wrong("hours.time_zone")}
-        readOnly={readOnly}
-        onChange={(event) => props.onChange({ ...hours, time_zone: event.currentTarget.value })}
+        disabled={readOnly}
+        onChange={(time_zone) => props.onChange({ ...hours, time_zone })}
       />
       <div className={classes.week}>
         {DAYS.map((name, day) => {
