@@ -130,7 +130,7 @@ function Offers({ id }: { id: string }) {
       flush
       action={
         mayChange && (
-          <Link to="/offers" search={{ new_for: id } as never}>
+          <Link to="/offers" search={{ new_for: id } as never} className="cm-plain">
             <Button component="span" size="compact-xs" variant="default">
               New offer
             </Button>

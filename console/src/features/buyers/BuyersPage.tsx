@@ -33,7 +33,7 @@ function columns(today: ReadonlyMap<string | null | undefined, Shapes["Figures"]
     },
     { id: "status", label: "State", width: 110, cell: (one) => <RecordStatus status={one.document.status} /> },
     { id: "billing", label: "Pays", width: 110, cell: (one) => (one.document.billing === "prepaid" ? "ahead" : "afterwards") },
-    { id: "balance", label: "Balance", width: 130, align: "right", cell: (one) => <Money amount={balances.get(one.id) ?? "0"} signed /> },
+    { id: "balance", label: "Owes us", width: 130, align: "right", cell: (one) => <Money amount={balances.get(one.id) ?? "0"} /> },
     { id: "connected", label: "Connected today", width: 140, align: "right", cell: (one) => count(of(one)?.connected ?? 0) },
     {
       id: "converted",

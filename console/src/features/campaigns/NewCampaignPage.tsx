@@ -122,11 +122,15 @@ export function NewCampaignPage() {
   return (
     <Page title="New campaign" above={{ to: "/campaigns", label: "Campaigns" }}>
       <div className={classes.wizard}>
-        <Stepper active={step} onStepClick={setStep} size="xs" orientation={narrow ? "horizontal" : "vertical"} allowNextStepsSelect={ready} className={classes.steps ?? ""}>
-          {STEPS.map((name, place) => (
-            <Stepper.Step key={name} label={narrow ? undefined : name} aria-label={name} {...(problemSteps.has(place) ? { color: "red" } : {})} />
-          ))}
-        </Stepper>
+        {narrow ? (
+          <Text size="sm" c="dimmed">{`Step ${step + 1} of ${STEPS.length}`}</Text>
+        ) : (
+          <Stepper active={step} onStepClick={setStep} size="xs" orientation="vertical" allowNextStepsSelect={ready} className={classes.steps ?? ""}>
+            {STEPS.map((name, place) => (
+              <Stepper.Step key={name} label={name} {...(problemSteps.has(place) ? { color: "red" } : {})} />
+            ))}
+          </Stepper>
+        )}
         <div className={`cm-card ${classes.stepBody}`}>
           <h2>{STEPS[step]}</h2>
           {step === 0 && <PlaceFields value={draft} onChange={set} error={build.error} />}

@@ -19,10 +19,20 @@ import classes from "./Money.module.css";
 
 type Balance = Shapes["Balance"];
 
+/** A buyer's balance is what they owe us; a publisher's and a carrier's, where negative, what we owe them. */
+function meaning(one: Balance): string {
+  if (/^-?[0.]*$/.test(one.amount)) return "settled";
+  const negative = one.amount.startsWith("-");
+  if (one.account === "buyer") return negative ? "paid ahead" : "owes us";
+  if (one.account === "publisher" || one.account === "carrier") return negative ? "we owe them" : "owes us";
+  return "our own books";
+}
+
 const COLUMNS: readonly Column<Balance>[] = [
   { id: "owner", label: "Whose", width: 220, grow: true, cell: (one) => (one.owner_id === "" ? "The network" : <Name id={one.owner_id} />) },
   { id: "account", label: "Account", width: 160, cell: (one) => words(one.account) },
-  { id: "amount", label: "Balance", width: 160, align: "right", cell: (one) => <Money amount={one.amount} signed /> },
+  { id: "means", label: "Means", width: 170, cell: meaning },
+  { id: "amount", label: "Balance", width: 160, align: "right", cell: (one) => <Money amount={one.amount} /> },
 ];
 
 /** The balance of everybody, and payments in and out. */
@@ -61,6 +71,16 @@ export function Balances() {
         columns={COLUMNS}
         id={(one) => `${one.account} ${one.owner_id}`}
         noun="balances"
+        compact={(one) => (
+          <div className={classes.compact}>
+            <span>
+              {one.owner_id === "" ? "The network" : <Name id={one.owner_id} />}
+              <br />
+              <small>{`${words(one.account)}, ${meaning(one)}`}</small>
+            </span>
+            <Money amount={one.amount} />
+          </div>
+        )}
         empty={
           <Empty icon={<IconCash size={22} />} title="Nothing is booked yet">
             Every charge, payout, cost and payment is booked twice, and what they sum to is here.

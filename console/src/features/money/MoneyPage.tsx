@@ -16,7 +16,7 @@ export function MoneyPage() {
   const tabs: Record<string, string> = useMay("staff") ? STAFF : PARTNER;
   const [tab, setTab] = useTab(Object.keys(tabs));
   return (
-    <Page title="Money" fill note={<Zone />} bar={<PageTabs tabs={tabs} value={tab} onChange={setTab} panel="money-tab" />}>
+    <Page title="Money" fill={tab === "balances" || tab === "ledger"} note={<Zone />} bar={<PageTabs tabs={tabs} value={tab} onChange={setTab} panel="money-tab" />}>
       <div id="money-tab" role="tabpanel" aria-label={tabs[tab] ?? ""} className={classes.panel}>
         {tab === "balances" && <Balances />}
         {tab === "ledger" && <Ledger />}

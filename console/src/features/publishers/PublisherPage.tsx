@@ -19,6 +19,7 @@ import { SaveBar } from "../../ui/record/SaveBar";
 import { TodayTiles } from "../../ui/record/Tiles";
 import { useEdit } from "../../ui/record/useEdit";
 import { ZoneSelect } from "../../ui/record/ZoneSelect";
+import { turned } from "../../ui/record/amounts";
 import { Money, RecordStatus } from "../../ui/Values";
 
 const TABS = { overview: "Overview", terms: "Terms and caps", history: "History" } as const;
@@ -64,7 +65,7 @@ function Loaded({ record }: { record: RecordOf<"publishers"> }) {
                     pairs={[
                       ["Earns", priceText(terms.payout, currency)],
                       ["Paid", terms.only_if_converted ? "Only if the buyer pays" : "Whether or not the buyer pays"],
-                      ["Balance", <Money key="balance" amount={balances?.items[0]?.amount ?? "0"} signed />],
+                      ["We owe", <Money key="balance" amount={turned(balances?.items[0]?.amount ?? "0")} />],
                     ]}
                   />
                 </Part>

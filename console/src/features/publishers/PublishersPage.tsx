@@ -14,6 +14,7 @@ import { count, percent } from "../../ui/format";
 import { Page } from "../../ui/Page";
 import { priceText, TermsFields } from "../../ui/record/PriceFields";
 import { useRows } from "../../ui/rows";
+import { turned } from "../../ui/record/amounts";
 import { Money, RecordStatus, Zone } from "../../ui/Values";
 
 type Publisher = RecordOf<"publishers">;
@@ -34,7 +35,7 @@ function columns(today: ReadonlyMap<string | null | undefined, Shapes["Figures"]
     },
     { id: "status", label: "State", width: 110, cell: (one) => <RecordStatus status={one.document.status} /> },
     { id: "terms", label: "Earns", width: 200, grow: true, cell: (one) => <span className="cm-clip">{priceText(one.document.terms.payout, currency)}</span> },
-    { id: "balance", label: "Balance", width: 130, align: "right", cell: (one) => <Money amount={balances.get(one.id) ?? "0"} signed /> },
+    { id: "balance", label: "We owe", width: 130, align: "right", cell: (one) => <Money amount={turned(balances.get(one.id) ?? "0")} /> },
     { id: "received", label: "Received today", width: 130, align: "right", cell: (one) => count(of(one)?.received ?? 0) },
     {
       id: "paid",

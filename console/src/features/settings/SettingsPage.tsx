@@ -11,7 +11,7 @@ const TABS = { account: "Account", blocks: "Block list", audit: "Audit log", auc
 export function SettingsPage() {
   const [tab, setTab] = useTab(Object.keys(TABS));
   return (
-    <Page title="Settings" fill bar={<PageTabs tabs={TABS} value={tab} onChange={setTab} panel="settings-tab" />}>
+    <Page title="Settings" fill={tab !== "account"} bar={<PageTabs tabs={TABS} value={tab} onChange={setTab} panel="settings-tab" />}>
       <div id="settings-tab" role="tabpanel" aria-label={TABS[tab as keyof typeof TABS]} className={classes.panel}>
         {tab === "account" && <AccountTab />}
         {tab === "blocks" && <Blocks />}

@@ -32,7 +32,7 @@ export function History({ noun, id }: { noun: Noun; id: string }) {
           <li key={one.revision}>
             <div className={classes.line}>
               <span>
-                <b>{words(one.what)}</b> {`, revision ${one.revision}, by `}
+                <b>{words(one.what)}</b>{`, revision ${one.revision}, by `}
                 <Name id={one.changed_by} />
                 {one.note !== "" && <span className={classes.sub}>{` “${one.note}”`}</span>}
               </span>
