@@ -79,6 +79,14 @@ function Inside(props: CanvasProps) {
     return () => cancelAnimationFrame(soon);
   }, [fitted, canvas]);
 
+  // A trial is followed to where the caller stands.
+  useEffect(() => {
+    const stands = here === undefined ? undefined : canvas.getNode(here);
+    if (stands === undefined) return;
+    const middle = stands.position.y + heightOf(stands.data.node) / 2;
+    void canvas.setCenter(stands.position.x + WIDTH / 2, middle, { zoom: canvas.getZoom(), duration: 300 });
+  }, [here, canvas]);
+
   const nodesChanged = useCallback(
     (changes: NodeChange<StepNode>[]) => {
       const spots: Record<string, Spot> = {};
