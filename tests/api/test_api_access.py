@@ -5,7 +5,6 @@ from typing import Any
 
 import httpx
 import pytest
-from placed import place
 
 import make
 from callmatrix.api import people as api_people
@@ -19,6 +18,7 @@ from callmatrix.live.app import App
 from callmatrix.store import access, catalog
 from callmatrix.store.audit import By
 from conftest import Client
+from placed import place
 
 PASSWORD = "correct horse battery staple"
 GUARDED = [operation for operation in OPERATIONS if operation.permission != "public"]

@@ -4,14 +4,13 @@ import csv
 import io
 from functools import partial
 
-from placed import CALLER, DIALED, place
-
 import make
 from callmatrix.live import jobs, reratings, schedule
 from callmatrix.live.app import App
 from callmatrix.store import catalog, unknown
 from callmatrix.store.audit import By
 from conftest import Client
+from placed import CALLER, DIALED, place
 
 
 async def test_one_call_tells_step_by_step_what_happened_and_why(app: App, admin: Client) -> None:

@@ -6,7 +6,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from placed import place
 
 import make
 import saved
@@ -16,6 +15,7 @@ from callmatrix.core.errors import Refused
 from callmatrix.live.app import App
 from callmatrix.store import catalog
 from conftest import Client
+from placed import place
 
 MONEY = "revenue,payout,cost,profit"
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import httpx
 import msgspec
-from placed import place
 
 import make
 from callmatrix.api.access import Principal
@@ -16,6 +15,7 @@ from callmatrix.api.operation import Ask, Operation, Reply
 from callmatrix.api.repeats import LEASE_S, once
 from callmatrix.live.app import App
 from conftest import Client
+from placed import place
 
 ADJUST = "/api/calls/call_1/adjustments"
 

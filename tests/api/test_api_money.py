@@ -3,14 +3,13 @@
 import asyncio
 from datetime import timedelta
 
-from placed import place
-
 import make
 from callmatrix.core import ledger
 from callmatrix.core.ids import BuyerId
 from callmatrix.live.app import App
 from callmatrix.store import books, repeats
 from conftest import Client
+from placed import place
 
 
 def line(kind: str, count: int, amount: str) -> dict[str, object]:
