@@ -40,7 +40,7 @@ const SHOWN = ["name", "destination", "price", "hours", "limits", "time_zone", "
 const CONVERTS = [
   { value: "duration", label: "The call lasts long enough" },
   { value: "postback", label: "The buyer reports a conversion" },
-  { value: "disposition", label: "Somebody says so" },
+  { value: "manual", label: "Somebody says so" },
 ];
 
 /** One offer. */
@@ -157,7 +157,7 @@ function Terms({ edit }: { edit: Edit<"offers"> }) {
             label="Owed when"
             allowDeselect={false}
             disabled={disabled}
-            data={CONVERTS.some((one) => one.value === draft.converts_on) ? CONVERTS : [...CONVERTS, { value: draft.converts_on, label: draft.converts_on }]}
+            data={CONVERTS}
             value={draft.converts_on}
             onChange={(value) => value !== null && edit.set({ converts_on: value as typeof draft.converts_on })}
             error={fieldError(edit.error, "converts_on")}
