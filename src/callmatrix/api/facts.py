@@ -44,7 +44,7 @@ class FactsQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     `metrics` and `by` are names, separated by commas. Test calls count nowhere.
     """
 
-    metrics: Names = "received,connected,converted"
+    metrics: Names = "received,connected"
     by: Names | None = None
     range: Range | None = None
     back_days: Annotated[int, msgspec.Meta(ge=0, le=MAX_BACK_DAYS)] = 0
