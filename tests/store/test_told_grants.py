@@ -24,6 +24,7 @@ TASKS = 4
 TOLD_BEFORE_THE_CRASH = 400
 MAX_CLAIMS_A_TASK = 5_000
 MAX_RECONNECTS = 2_000
+RECONNECT_S = 0.05
 
 
 @pytest.mark.timeout(180)
@@ -116,5 +117,5 @@ async def _connect_again(dsn: str) -> Database:
         try:
             return await connect(dsn)
         except DatabaseGone:
-            await asyncio.sleep(0)
+            await asyncio.sleep(RECONNECT_S)
     raise AssertionError("the server does not come back")
