@@ -114,15 +114,29 @@ class Database(msgspec.Struct, frozen=True, kw_only=True):
             heard()
 
         try:
-            connection = await self.connect_apart()
-            await connection.add_listener(channel, hear)
+            connection = await self._apart()
         except (*_GONE, asyncpg.InterfaceError, OSError) as error:
             raise DatabaseGone(f"cannot listen: {_said(error)}") from error
-        connection.add_termination_listener(lose)
         try:
+            try:
+                await connection.add_listener(channel, hear)
+            except (*_GONE, asyncpg.InterfaceError, OSError) as error:
+                raise DatabaseGone(f"cannot listen: {_said(error)}") from error
+            connection.add_termination_listener(lose)
             yield lost
         finally:
             connection.terminate()
+
+    async def _apart(self) -> "asyncpg.Connection[asyncpg.Record]":
+        """A connection apart from the pool; one that is there only when nobody waits any more is ended."""
+        connecting = asyncio.ensure_future(self.connect_apart())
+        try:
+            return await asyncio.shield(connecting)
+        except asyncio.CancelledError:
+            await asyncio.wait([connecting])
+            if not connecting.cancelled() and connecting.exception() is None:
+                connecting.result().terminate()
+            raise
 
     async def ping(self) -> None:
         """Return if the database answers; raises `DatabaseGone` if not."""
