@@ -2,6 +2,7 @@
 
 import asyncio
 
+import msgspec
 import pytest
 from hostile_bidders import (
     IMPATIENT_MS,
@@ -201,6 +202,25 @@ async def test_whoever_gives_up_asking_leaves_nothing_behind() -> None:
         await silent.until_open(0)
         assert (pinger.in_flight, pinger.connections) == (0, 0)
         assert pinger.health("acc_1/off_1").failing == 0
+
+
+@on_each_loop
+async def test_what_has_an_effect_goes_out_on_a_connection_of_its_own_and_never_twice() -> None:
+    """A bidder that hangs up on what it has read may have done it."""
+
+    async def answers_one_and_hangs_up_on_the_next(talk: Talk) -> None:
+        await talk.request()
+        if talk.number == 1:
+            await talk.say(ok())
+            await talk.request()
+
+    async with bidder(answers_one_and_hangs_up_on_the_next) as one, pinging() as pinger:
+        first = await pinger.ask([asking(one.url)], deadline_ms=PATIENT_MS)
+        sale = msgspec.structs.replace(asking(one.url), once=True)
+        second = await pinger.ask([sale], deadline_ms=PATIENT_MS)
+        health = pinger.health("acc_1/off_1")
+    assert [first[0].code, second[0].code, second[0].reused] == ["", "unreachable", False]
+    assert (health.retried, one.connections) == (0, 2)
 
 
 @on_each_loop

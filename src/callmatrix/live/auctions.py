@@ -293,6 +293,7 @@ async def post(
             bidder=f"{bidder_name(account_id, offer.id)}/post",
             request=made,
             timeout_ms=timeout_ms,
+            once=True,
         )
         (answered,) = await app.pinger.ask((asking,), deadline_ms=timeout_ms)
         if answered.code:

@@ -130,9 +130,10 @@ class Line:
         self.idle_s = lines.limits.idle_s
         self.linger_s = lines.limits.linger_s
 
-    def send(self, ping_round: Round, place: int, payload: bytes) -> None:
-        """Send a ping: on the idle connection that was used last, else on a new one; `busy` without."""
-        if self.idle:
+    def send(self, ping_round: Round, place: int, payload: bytes, *, fresh: bool = False) -> None:
+        """Send a ping: on the idle connection that was used last, else (or where it must be `fresh`) on a
+        new one; `busy` without."""
+        if self.idle and not fresh:
             connection, _ = self.idle.popitem()
             self._standing.idle -= 1
             connection.carry(ping_round, place, payload)

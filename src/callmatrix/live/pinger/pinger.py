@@ -157,7 +157,7 @@ class Pinger:
             standing.heard("unconfigured", 0.0)
             this.refuse(place, "unconfigured", str(error))
             return
-        route.line.send(this, place, payload)
+        route.line.send(this, place, payload, fresh=asking.once)
 
     def _skips(self, standing: Standing) -> bool:
         share = standing.throttle.skip_share(monotonic_s())

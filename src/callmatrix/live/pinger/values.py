@@ -12,12 +12,17 @@ Code = NoBidCode | Literal[""]
 
 class Asking(msgspec.Struct, frozen=True, kw_only=True):
     """One ping to send. `key` is unique in its auction; `bidder` (`<account>/<offer>`) is whose connections,
-    throttle and health it counts for; `timeout_ms` is the bidder's own, from the auction's start."""
+    throttle and health it counts for; `timeout_ms` is the bidder's own, from the auction's start.
+
+    `once`: it has an effect, as a post has; so it goes out on a connection of its own and is never sent again,
+    whatever becomes of that.
+    """
 
     key: str
     bidder: str
     request: HttpRequest
     timeout_ms: int
+    once: bool = False
 
 
 class Answered(msgspec.Struct, frozen=True, kw_only=True, gc=False):
