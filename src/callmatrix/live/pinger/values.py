@@ -14,8 +14,8 @@ class Asking(msgspec.Struct, frozen=True, kw_only=True):
     """One ping to send. `key` is unique in its auction; `bidder` (`<account>/<offer>`) is whose connections,
     throttle and health it counts for; `timeout_ms` is the bidder's own, from the auction's start.
 
-    `once`: it has an effect, as a post has; so it goes out on a connection of its own and is never sent again,
-    whatever becomes of that.
+    `once`: it has an effect, as a post has; so it goes out on a connection of its own and is never sent
+    again, whatever becomes of that.
     """
 
     key: str
